@@ -1,0 +1,1 @@
+"""Benchmarks, judges, scoring and reports for text-to-image models."""

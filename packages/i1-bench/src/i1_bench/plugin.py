@@ -1,0 +1,1 @@
+"""The components of i1-bench."""

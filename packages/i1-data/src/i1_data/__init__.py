@@ -1,0 +1,1 @@
+"""Sources, filters, captions, mixing and the grain input pipeline of i1."""

@@ -1,0 +1,26 @@
+"""The one exception that means: the user can fix this."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(ValueError):
+    """A mistake in what the user gave; the command line prints it as one line and exits with status 2."""
+
+
+def unknown(what: str, value: str, choices: Iterable[str], *, note: str = "") -> UserError:
+    """Returns the error for a name that does not exist: the value, the near ones, all choices.
+
+    Args:
+        what: the noun, for example `"recipe"`.
+        value: what the user wrote.
+        choices: what exists.
+        note: appended, for example plugins that failed to load.
+    """
+    names = sorted(choices)
+    near = difflib.get_close_matches(value, names, n=3)
+    hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
+    listed = ", ".join(names) if names else "none"
+    return UserError(f"unknown {what} {value!r}{hint} choices: {listed}{'. ' + note if note else ''}")

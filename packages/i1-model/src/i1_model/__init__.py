@@ -1,0 +1,1 @@
+"""i1 backbones, adapters, text encoders, autoencoders and the flow, in JAX."""

@@ -1,0 +1,1 @@
+"""Pictures from i1 models: solvers, guidance, the pipeline."""

@@ -1,0 +1,1 @@
+"""Recipes, the training step, the loop and its state, for i1."""
