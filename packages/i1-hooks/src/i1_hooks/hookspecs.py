@@ -183,8 +183,11 @@ def i1_run_started(workdir: Path, recipe: str, step: int) -> None:
 
 
 @hookspec
-def i1_checkpoint_saved(workdir: Path, model: Path, step: int) -> None:
-    """Called on the first host when a checkpoint is complete; `model` is a folder that sampling can load."""
+def i1_checkpoint_saved(workdir: Path, model: Path, step: int, prompts: tuple[str, ...]) -> None:
+    """Called on the first host when a checkpoint is complete; `model` is a folder that sampling can load.
+
+    `prompts` are the recipe's preview prompts.
+    """
 
 
 @hookspec
