@@ -1,0 +1,108 @@
+"""Paraphrases of what a scene shows, short and long."""
+
+from __future__ import annotations
+
+from random import Random
+
+from i1_data.scenes.layout import Scene, Thing
+from i1_data.scenes.vocabulary import COUNTS, INVERSE
+
+PHRASE = {"left of": "to the left of", "right of": "to the right of", "above": "above", "below": "below"}
+SYNONYM = {"left of": "left of", "right of": "right of", "above": "over", "below": "under"}
+WHERE = {
+    "left": "on the left",
+    "right": "on the right",
+    "top": "at the top",
+    "bottom": "at the bottom",
+    "middle": "in the middle",
+}
+BARE = ("{}", "{}", "a picture of {}", "an image of {}", "{} on a light background", "the picture shows {}")
+LONG = (
+    "the picture shows {} on a plain light background",
+    "this is a simple image of {} and nothing else",
+    "a small drawing with {} on a light background, nothing else is in it",
+)
+
+
+def describe(scene: Scene, rng: Random) -> str:
+    """Returns one random caption of a scene: true, in lower case but for the word in quotes, at most 32 tokens."""
+    if scene.category == "words":
+        return _word(scene, rng)
+    if scene.category == "counting":
+        return _frame(_counted(scene, rng), rng)
+    if len(scene.objects) == 2:
+        return _pair(scene, rng)
+    thing = scene.objects[0]
+    name = _name(thing, coloured=scene.category == "colors" or rng.random() < 0.3)
+    if scene.place:
+        where = WHERE[scene.place]
+        form = rng.choice(
+            ("{} {}", "{} {}", "{} {} of the picture", "the picture shows {} {}", "there is {} {}")
+        )
+        return form.format(name, where)
+    return _frame(name, rng)
+
+
+def _frame(text: str, rng: Random) -> str:
+    return rng.choice(BARE if rng.random() < 0.7 else LONG).format(text)
+
+
+def _article(text: str) -> str:
+    return f"an {text}" if text[0] in "aeiou" else f"a {text}"
+
+
+def _name(thing: Thing, *, coloured: bool) -> str:
+    return _article(f"{thing.colour} {thing.shape}" if coloured else thing.shape)
+
+
+def _plural(shape: str) -> str:
+    return f"{shape}es" if shape == "cross" else f"{shape}s"
+
+
+def _counted(scene: Scene, rng: Random) -> str:
+    thing, count = scene.objects[0], len(scene.objects)
+    noun = thing.shape if count == 1 else _plural(thing.shape)
+    if rng.random() < 0.4:
+        noun = f"{thing.colour} {noun}"
+    number = COUNTS[count - 1] if rng.random() < 0.8 else str(count)
+    return f"{number} {noun}"
+
+
+def _pair(scene: Scene, rng: Random) -> str:
+    first, second = scene.objects
+    relation = scene.relation
+    if rng.random() < 0.5:
+        first, second, relation = second, first, INVERSE[relation]
+    coloured = scene.category == "color_attr" or rng.random() < 0.4
+    a, b = _name(first, coloured=coloured), _name(second, coloured=coloured)
+    if scene.category != "position":
+        return _frame(rng.choice((f"{a} and {b}", f"{a} and {b}", f"{a} with {b}", f"{a} next to {b}")), rng)
+    the_b = f"the {b.split(' ', 1)[1]}"
+    forms = (
+        f"{a} {relation} {b}",
+        f"{a} {relation} {b}",
+        f"{a} {PHRASE[relation]} {b}",
+        f"{a} {SYNONYM[relation]} {b}",
+        f"{a} is {PHRASE[relation]} {b}",
+        f"there are two objects: {a} and {b}, {_article_the(a)} is {PHRASE[relation]} {the_b}",
+    )
+    return _frame(rng.choice(forms[:4]), rng) if rng.random() < 0.7 else rng.choice(forms)
+
+
+def _article_the(name: str) -> str:
+    return f"the {name.split(' ', 1)[1]}"
+
+
+def _word(scene: Scene, rng: Random) -> str:
+    text = f'the word "{scene.word}"'
+    if rng.random() < 0.6:
+        text = f"{text} in {scene.word_colour}"
+    forms = (
+        "{}",
+        "{}",
+        "{} on a light background",
+        "a sign with {}",
+        "a picture of {}",
+        "{} written in capital letters",
+    )
+    return rng.choice(forms).format(text)

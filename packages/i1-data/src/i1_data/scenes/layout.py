@@ -1,0 +1,192 @@
+"""Draws the contents and the positions of a scene, keeping away from the held-out combinations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+
+from i1_data.scenes.vocabulary import (
+    COLOURS,
+    HELD_COLOUR_SHAPE,
+    HELD_COUNT_SHAPE,
+    HELD_PLACE_SHAPE,
+    HELD_SHAPE_PAIR,
+    HELD_WORDS,
+    PLACES,
+    RELATIONS,
+    SHAPES,
+    WORDS,
+    is_held_relation,
+)
+
+IMAGE_SIZE = 64
+MARGIN = 2
+GAP = 3
+TRAINING_WORDS = tuple(word for word in WORDS if word not in HELD_WORDS)
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+SIZES = {1: (22, 34), 2: (18, 24), 3: (16, 20), 4: (15, 18)}
+"""Smallest and largest object in pixels, by the number of objects that share the picture."""
+PAIR_SIZES = (18, 26)
+LOW, HIGH = 24, 40
+"""Centres up to LOW lie in the first third of an axis, from HIGH on in the last."""
+MIDDLE = (27, 37)
+
+
+@dataclass(frozen=True)
+class Thing:
+    """One object: its shape, its colour, its extent in pixels and its centre."""
+
+    shape: str
+    colour: str
+    size: int
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that is in one picture, and the category it was drawn for."""
+
+    category: str
+    background: tuple[int, int, int]
+    objects: tuple[Thing, ...] = ()
+    place: str = ""
+    relation: str = ""
+    word: str = ""
+    word_colour: str = "black"
+    word_x: int = IMAGE_SIZE // 2
+    word_y: int = IMAGE_SIZE // 2
+
+
+def draw_scene(category: str, rng: Random) -> Scene:
+    """Returns a random scene of a category that contains no held-out combination.
+
+    Raises:
+        ValueError: for a category that does not exist.
+    """
+    grey = rng.randint(222, 240)
+    background = (grey + rng.randint(-4, 4), grey + rng.randint(-4, 4), grey + rng.randint(-4, 4))
+    if category in ("single_object", "colors"):
+        return _single(category, background, rng)
+    if category in ("two_objects", "position", "color_attr"):
+        return _pair(category, background, rng)
+    if category == "counting":
+        return _several(background, rng)
+    if category == "words":
+        return _word(background, rng)
+    raise ValueError(f"no category {category!r}")
+
+
+def _kind(rng: Random) -> tuple[str, str]:
+    while True:
+        shape, colour = rng.choice(SHAPES), rng.choice(tuple(COLOURS))
+        if (colour, shape) not in HELD_COLOUR_SHAPE:
+            return shape, colour
+
+
+def places_of(x: float, y: float) -> set[str]:
+    """Returns every place of the picture that a centre in pixels touches."""
+    places = set()
+    if x <= LOW:
+        places.add("left")
+    if x >= HIGH:
+        places.add("right")
+    if y <= LOW:
+        places.add("top")
+    if y >= HIGH:
+        places.add("bottom")
+    return places
+
+
+def _coordinate(rng: Random, size: int, low: int = 0, high: int = IMAGE_SIZE) -> int:
+    half = size // 2
+    return rng.randint(max(low, MARGIN + half), min(high, IMAGE_SIZE - MARGIN - (size - half)))
+
+
+def _single(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
+    shape, colour = _kind(rng)
+    if category == "single_object" and rng.random() < 0.6:
+        allowed = [p for p in PLACES if (p, shape) not in HELD_PLACE_SHAPE]
+        place = rng.choice(allowed)
+        size = rng.randint(22, 30)
+        x, y = _coordinate(rng, size, *MIDDLE), _coordinate(rng, size, *MIDDLE)
+        if place == "left":
+            x = _coordinate(rng, size, high=LOW)
+        elif place == "right":
+            x = _coordinate(rng, size, low=HIGH)
+        elif place == "top":
+            y = _coordinate(rng, size, high=LOW)
+        elif place == "bottom":
+            y = _coordinate(rng, size, low=HIGH)
+        return Scene(category, background, (Thing(shape, colour, size, x, y),), place=place)
+    return Scene(category, background, (_anywhere(shape, colour, rng),))
+
+
+def _anywhere(shape: str, colour: str, rng: Random) -> Thing:
+    while True:
+        size = rng.randint(*SIZES[1])
+        x, y = _coordinate(rng, size), _coordinate(rng, size)
+        if not any((place, shape) in HELD_PLACE_SHAPE for place in places_of(x, y)):
+            return Thing(shape, colour, size, x, y)
+
+
+def _pair(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
+    while True:
+        (shape, colour), (other, other_colour) = _kind(rng), _kind(rng)
+        relation = rng.choice(RELATIONS)
+        if shape == other or frozenset({shape, other}) in HELD_SHAPE_PAIR:
+            continue
+        if is_held_relation(shape, relation, other):
+            continue
+        size, other_size = rng.randint(*PAIR_SIZES), rng.randint(*PAIR_SIZES)
+        x, y = _coordinate(rng, size), _coordinate(rng, size)
+        other_x, other_y = _coordinate(rng, other_size), _coordinate(rng, other_size)
+        if relation in ("right of", "below"):
+            along = (x - other_x) if relation == "right of" else (y - other_y)
+        else:
+            along = (other_x - x) if relation == "left of" else (other_y - y)
+        across = abs(y - other_y) if relation in ("left of", "right of") else abs(x - other_x)
+        if along < (size + other_size + 1) // 2 + GAP or along < 1.7 * across:
+            continue
+        things = (Thing(shape, colour, size, x, y), Thing(other, other_colour, other_size, other_x, other_y))
+        return Scene(category, background, things, relation=relation)
+
+
+def _several(background: tuple[int, int, int], rng: Random) -> Scene:
+    while True:
+        shape, colour = _kind(rng)
+        count = rng.choice((1, 2, 2, 3, 3, 4, 4))
+        if (count, shape) in HELD_COUNT_SHAPE:
+            continue
+        if count == 1:
+            return Scene("counting", background, (_anywhere(shape, colour, rng),))
+        things: list[Thing] = []
+        for _ in range(40):
+            size = rng.randint(*SIZES[count])
+            thing = Thing(shape, colour, size, _coordinate(rng, size), _coordinate(rng, size))
+            if all(_apart(thing, other) for other in things):
+                things.append(thing)
+            if len(things) == count:
+                return Scene("counting", background, tuple(things))
+
+
+def _apart(a: Thing, b: Thing) -> bool:
+    reach = (a.size + b.size + 1) // 2 + GAP
+    return abs(a.x - b.x) >= reach or abs(a.y - b.y) >= reach
+
+
+def _word(background: tuple[int, int, int], rng: Random) -> Scene:
+    if rng.random() < 0.5:
+        word = rng.choice(TRAINING_WORDS)
+    else:
+        word = ""
+        while not word or word in HELD_WORDS:
+            word = "".join(rng.choice(LETTERS) for _ in range(rng.choice((2, 3, 3, 4, 4))))
+    return Scene(
+        "words",
+        background,
+        word=word,
+        word_colour=rng.choice(tuple(COLOURS)),
+        word_x=IMAGE_SIZE // 2 + rng.randint(-1, 1),
+        word_y=IMAGE_SIZE // 2 + rng.randint(-8, 8),
+    )
