@@ -12,15 +12,15 @@ from i1_data.scenes.layout import IMAGE_SIZE, Scene
 from i1_data.scenes.vocabulary import COLOURS
 
 SUPERSAMPLING = 8
-LETTER_WIDTH = 14
+LETTER_WIDTH = 15
 """Pixels from one letter of a word to the next."""
-LETTER_HEIGHT = 22
-FONT_SIZE = 20
+LETTER_HEIGHT = 16
+FONT_SIZE = 15
 
 
 @functools.cache
 def shape_mask(shape: str, size: int) -> np.ndarray:
-    """Returns the coverage of a shape that fills a square of `size` pixels, float32 (size, size) in [0, 1]."""
+    """Returns the coverage of a shape that fills `size` by `size` pixels, float32 in [0, 1]."""
     n = size * SUPERSAMPLING
     canvas = Image.new("L", (n, n), 0)
     draw = ImageDraw.Draw(canvas)
@@ -58,12 +58,12 @@ def _star_points(n: int) -> list[tuple[float, float]]:
 
 @functools.cache
 def letter_mask(letter: str) -> np.ndarray:
-    """Returns the coverage of one letter, centred in its cell, float32 (22, 14) in [0, 1]."""
+    """Returns the coverage of one letter, centred in its cell, float32 (16, 15) in [0, 1]."""
     canvas = Image.new("L", (LETTER_WIDTH, LETTER_HEIGHT), 0)
     font = ImageFont.load_default(size=FONT_SIZE)
     left, _, right, _ = font.getbbox(letter)
     x = (LETTER_WIDTH - (right - left)) / 2 - left
-    ImageDraw.Draw(canvas).text((x, LETTER_HEIGHT - 4), letter, fill=255, font=font, anchor="ls")
+    ImageDraw.Draw(canvas).text((x, LETTER_HEIGHT - 3), letter, fill=255, font=font, anchor="ls")
     return np.asarray(canvas, np.float32) / 255
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
+from i1_hooks import UserError
+
 from i1_data.scenes.captions import describe
 from i1_data.scenes.layout import draw_scene
 from i1_data.scenes.render import render
 from i1_data.scenes.vocabulary import CATEGORIES
 from i1_data.sources.base import Record, SourceConfig
-from i1_hooks import UserError
 
 WEIGHTS = (0.10, 0.14, 0.18, 0.09, 0.22, 0.15, 0.12)
 
@@ -22,7 +23,7 @@ class ScenesSource(SourceConfig):
     Attributes:
         num_records: how many records the source has.
         seed: which records.
-        weights: relative frequency of single_object, two_objects, counting, colors, position, color_attr, words.
+        weights: relative frequency of each category, in the order of `CATEGORIES`.
         captions_per_record: paraphrases with each picture.
     """
 
