@@ -121,7 +121,9 @@ def _from_slot(base: type[ComponentConfig], data: Any, path: str, registry: Regi
     if isinstance(data, str):
         data = {COMPONENT: data}
     if not isinstance(data, Mapping) or COMPONENT not in data:
-        raise _mismatch(path, f"the name of one of the {base.kind} or an object with a {COMPONENT!r} key", data)
+        raise _mismatch(
+            path, f"the name of one of the {base.kind} or an object with a {COMPONENT!r} key", data
+        )
     config_class = registry.load(base.kind, data[COMPONENT])
     if not (isinstance(config_class, type) and issubclass(config_class, base)):
         raise UserError(

@@ -9,6 +9,8 @@ from i1_hooks import Component, hookimpl
 def i1_commands() -> list[Component]:
     """Offers `i1 plugins` and `i1 doctor`."""
     return [
-        Component("plugins", "i1_hooks.commands:plugins", "list every component with its distribution and version"),
-        Component("doctor", "i1_hooks.commands:doctor", "check devices, versions, caches, disk and extras"),
+        Component(
+            "plugins", "i1_hooks.listing:main", "list every component with its distribution and version"
+        ),
+        Component("doctor", "i1_hooks.doctor:main", "check devices, versions, caches, disk and extras"),
     ]

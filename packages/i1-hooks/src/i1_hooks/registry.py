@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.metadata
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -224,17 +225,22 @@ def installed_plugins() -> list[tuple[str, str, str, Any]]:
     return sorted(found, key=lambda plugin: (not plugin[1].startswith("i1-"), plugin[1], plugin[0]))
 
 
+def make_registry(files: Sequence[str | os.PathLike[str]] = ()) -> Registry:
+    """Returns a new registry of the installed plugins and the given plugin files.
+
+    `I1_STRICT_PLUGINS=1` turns a broken plugin into an error.
+    """
+    return Registry(installed_plugins(), files=files, strict=os.environ.get("I1_STRICT_PLUGINS") == "1")
+
+
 _registry: Registry | None = None
 
 
 def get_registry() -> Registry:
-    """Returns the process-wide registry, made on first use from the installed plugins.
-
-    `I1_STRICT_PLUGINS=1` turns a broken plugin into an error.
-    """
+    """Returns the process-wide registry, made on first use from the installed plugins."""
     global _registry
     if _registry is None:
-        _registry = Registry(installed_plugins(), strict=os.environ.get("I1_STRICT_PLUGINS") == "1")
+        _registry = make_registry()
     return _registry
 
 
@@ -242,3 +248,14 @@ def set_registry(registry: Registry | None) -> None:
     """Replaces the process-wide registry; `None` makes the next `get_registry` build it anew."""
     global _registry
     _registry = registry
+
+
+@contextlib.contextmanager
+def use_registry(registry: Registry) -> Iterator[Registry]:
+    """Makes `registry` the process-wide one inside a `with` block."""
+    previous = _registry
+    set_registry(registry)
+    try:
+        yield registry
+    finally:
+        set_registry(previous)
