@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_hooks import from_dict, to_dict
+
 from i1_model.autoencoders import Autoencoder, AutoencoderConfig
 
 
