@@ -1,0 +1,152 @@
+"""Segmentation of a scene: background, connected regions, and the colour and coverage of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from i1_bench.scenes import vocabulary as v
+
+CONTRAST = 42.0
+"""RGB distance from the background where a region starts; the palest colour, pink, lies at least 90 away."""
+MIN_AREA = 10
+"""Regions of fewer pixels are noise: the smallest object of the data, a star of 15 pixels, covers 70."""
+MIN_BACKGROUND = 195.0
+"""The darkest channel of a background that still counts as light."""
+MIXED_DISTANCE = 60.0
+"""RGB distance from the line background - object colour where a pixel belongs to neither nor to the edge between."""
+_ALL_NEIGHBOURS = np.ones((3, 3), bool)
+_PALETTE = np.array(list(v.COLOURS.values()), np.float32)
+_COLOUR_NAMES = tuple(v.COLOURS)
+MAX_COLOUR_DISTANCE = 75.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Region:
+    """One connected region of a picture.
+
+    Attributes:
+        coverage: float32 (h, w), 0 background to 1 object, of the part of the picture that holds the region.
+        left: column of that part.
+        top: row of that part.
+        area: sum of the coverage in pixels.
+        x: centroid column in pixels from the left edge of the picture.
+        y: centroid row.
+        colour: median RGB of the pixels well inside.
+        mixed: share of its pixels that fit neither the background, nor the colour, nor a blend of them.
+    """
+
+    coverage: np.ndarray
+    left: int
+    top: int
+    area: float
+    x: float
+    y: float
+    colour: np.ndarray
+    mixed: float
+
+    @property
+    def width(self) -> int:
+        """Columns in which the coverage reaches one half."""
+        return int(np.ptp(np.nonzero((self.coverage > 0.5).any(0))[0])) + 1
+
+    @property
+    def height(self) -> int:
+        """Rows in which the coverage reaches one half."""
+        return int(np.ptp(np.nonzero((self.coverage > 0.5).any(1))[0])) + 1
+
+
+def background(picture: np.ndarray) -> np.ndarray:
+    """Returns the median RGB of the outermost two pixels on each side, float32 (3,)."""
+    frame = np.concatenate(
+        [picture[:2].reshape(-1, 3), picture[-2:].reshape(-1, 3), picture[2:-2, :2].reshape(-1, 3)]
+        + [picture[2:-2, -2:].reshape(-1, 3)]
+    )
+    return np.median(frame, 0)
+
+
+def regions(picture: np.ndarray, ground: np.ndarray, *, split: bool = True) -> list[Region]:
+    """Returns the connected regions that differ from the background, largest first.
+
+    Pixels further than `CONTRAST` from the background are connected (8 neighbours). The colour of a region is the
+    median of its inner pixels; the coverage of a pixel is its place on the line from the background to that colour.
+
+    Args:
+        picture: float32 (height, width, 3), RGB from 0 to 255.
+        ground: RGB of the background.
+        split: take parts that are connected only by pixels of less than half coverage apart.
+    """
+    delta = picture - ground
+    distance = np.sqrt(np.einsum("hwc,hwc->hw", delta, delta))
+    labels, _ = ndimage.label(distance > CONTRAST, _ALL_NEIGHBOURS)
+    sizes = np.bincount(labels.ravel())
+    found: list[Region] = []
+    for label, box in enumerate(ndimage.find_objects(labels), 1):
+        if sizes[label] < MIN_AREA:
+            continue
+        rows, columns = (slice(max(s.start - 1, 0), s.stop + 1) for s in box)
+        inside = labels[rows, columns] == label
+        others = (labels[rows, columns] > 0) & ~inside
+        near = ndimage.binary_dilation(inside, _ALL_NEIGHBOURS) & ~others
+        here, far = delta[rows, columns], distance[rows, columns]
+        inner = inside & (far > 0.8 * np.percentile(far[inside], 80))
+        axis = np.median(here[inner], 0)
+        coverage = np.clip(here @ (axis / (axis @ axis)), 0, 1)
+        residual = np.linalg.norm(here - coverage[..., None] * axis, axis=-1)
+        mixed = float((residual[inside] > MIXED_DISTANCE).mean())
+        coverage = coverage * near
+        for part in _parts(coverage) if split else [coverage]:
+            found.append(_region(part, rows.start, columns.start, ground + axis, mixed))
+    return sorted(found, key=lambda region: -region.area)
+
+
+def _parts(coverage: np.ndarray) -> list[np.ndarray]:
+    labels, count = ndimage.label(coverage > 0.5, _ALL_NEIGHBOURS)
+    if count == 1:
+        return [coverage]
+    sizes = np.bincount(labels.ravel())
+    kept = [label for label in range(1, count + 1) if sizes[label] >= MIN_AREA]
+    if len(kept) <= 1:
+        return [coverage]
+    return [
+        coverage
+        * ndimage.binary_dilation(labels == label, _ALL_NEIGHBOURS)
+        * ((labels == label) | (labels == 0))
+        for label in kept
+    ]
+
+
+def _region(coverage: np.ndarray, top: int, left: int, colour: np.ndarray, mixed: float) -> Region:
+    area = float(coverage.sum())
+    rows, columns = np.arange(coverage.shape[0]) + 0.5, np.arange(coverage.shape[1]) + 0.5
+    return Region(
+        coverage=coverage,
+        left=left,
+        top=top,
+        area=area,
+        x=left + float(coverage.sum(0) @ columns) / area,
+        y=top + float(coverage.sum(1) @ rows) / area,
+        colour=colour,
+        mixed=mixed,
+    )
+
+
+def nearest_colour(colour: np.ndarray) -> str | None:
+    """Returns the name of the nearest palette colour, or None further than `MAX_COLOUR_DISTANCE` from all."""
+    distances = np.linalg.norm(_PALETTE - colour, axis=1)
+    nearest = int(distances.argmin())
+    return _COLOUR_NAMES[nearest] if distances[nearest] <= MAX_COLOUR_DISTANCE else None
+
+
+def blended_colour(colour: np.ndarray, ground: np.ndarray) -> str | None:
+    """Returns the name of the palette colour whose blends with the background come nearest.
+
+    Thin strokes never reach their full colour: a blend of at least a half of it is taken for it.
+    """
+    axes = _PALETTE - ground
+    share = np.clip((axes @ (colour - ground)) / np.einsum("kc,kc->k", axes, axes), 0.5, 1)
+    distances = np.linalg.norm(ground + share[:, None] * axes - colour, axis=1)
+    nearest = int(distances.argmin())
+    return _COLOUR_NAMES[nearest] if distances[nearest] <= MAX_COLOUR_DISTANCE else None
