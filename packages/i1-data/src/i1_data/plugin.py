@@ -1,1 +1,56 @@
 """The components of i1-data."""
+
+from __future__ import annotations
+
+from i1_hooks import Component, hookimpl
+
+
+@hookimpl
+def i1_sources() -> list[Component]:
+    """Offers procedural scenes, folders, manifests and record files."""
+    return [
+        Component(
+            "scenes",
+            "i1_data.scenes.source:ScenesSource",
+            "procedural 64x64 pictures of objects, counts, colours, places, relations and words",
+        ),
+        Component(
+            "image_folder",
+            "i1_data.sources.image_folder:ImageFolderSource",
+            "PNG, JPEG and WebP files with .txt captions or a metadata.jsonl",
+        ),
+    ]
+
+
+@hookimpl
+def i1_filters() -> list[Component]:
+    """Offers filters on size, captions and readability."""
+    return [
+        Component("min_size", "i1_data.filters:MinSizeFilter", "drop images whose shorter edge is too small"),
+        Component("has_caption", "i1_data.filters:HasCaptionFilter", "drop records without a caption"),
+        Component(
+            "readable", "i1_data.filters:ReadableFilter", "drop images that cannot be decoded, with a warning"
+        ),
+    ]
+
+
+@hookimpl
+def i1_captioners() -> list[Component]:
+    """Offers the uniform draw and the first caption."""
+    return [
+        Component(
+            "uniform", "i1_data.captioners:UniformCaptioner", "draw one of the captions on every visit"
+        ),
+        Component("first", "i1_data.captioners:FirstCaptioner", "always the first caption"),
+    ]
+
+
+@hookimpl
+def i1_mixings() -> list[Component]:
+    """Offers mixing by equal shares, size, capped size and given weights."""
+    return [
+        Component("equal", "i1_data.mixings:EqualMixing", "visit every source equally often"),
+        Component("by_size", "i1_data.mixings:BySizeMixing", "visit every record equally often"),
+        Component("capped", "i1_data.mixings:CappedMixing", "by size up to a threshold"),
+        Component("weights", "i1_data.mixings:WeightsMixing", "given proportions, one per source"),
+    ]

@@ -1,0 +1,45 @@
+"""The configuration of the training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from i1_hooks import UserError
+
+from i1_data.captioners import CaptionerConfig, UniformCaptioner
+from i1_data.filters import FilterConfig
+from i1_data.mixings import EqualMixing, MixingConfig
+from i1_data.sources import SourceConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """What is trained on, and how it is read.
+
+    Attributes:
+        sources: the collections of captioned images, at least one.
+        resolution: edge of the square training images, in pixels.
+        mixing: how often each source is visited.
+        filters: a record must pass all of them, in this order.
+        captioner: which of a record's captions a visit uses.
+        num_threads: background threads that make whole batches; 0 makes them in the caller's thread.
+        prefetch: how many batches may wait ready; 0 makes them in the caller's thread.
+
+    Raises:
+        UserError: for no sources, or a number out of range.
+    """
+
+    sources: tuple[SourceConfig, ...]
+    resolution: int
+    mixing: MixingConfig = field(default_factory=EqualMixing)
+    filters: tuple[FilterConfig, ...] = ()
+    captioner: CaptionerConfig = field(default_factory=UniformCaptioner)
+    num_threads: int = 2
+    prefetch: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise UserError("data.sources is empty; name at least one source")
+        for name, least in (("resolution", 1), ("num_threads", 0), ("prefetch", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"data.{name} must be at least {least}, got {getattr(self, name)}")

@@ -1,0 +1,85 @@
+"""Mixings: how often each of several sources is visited."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from i1_hooks import ComponentConfig, UserError
+
+
+@dataclass(frozen=True, kw_only=True)
+class MixingConfig(ComponentConfig, ABC, kind="mixings"):
+    """Base of every mixing's configuration."""
+
+    @abstractmethod
+    def proportions(self, sizes: Sequence[int]) -> tuple[float, ...]:
+        """Returns one positive number per source; visits are shared out in these proportions.
+
+        Args:
+            sizes: the number of records of each source.
+
+        Raises:
+            UserError: when the configuration does not fit the sources.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqualMixing(MixingConfig):
+    """Visits every source equally often, whatever its size."""
+
+    def proportions(self, sizes: Sequence[int]) -> tuple[float, ...]:
+        """Returns ones."""
+        return (1.0,) * len(sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BySizeMixing(MixingConfig):
+    """Visits every record equally often: a source counts by its size."""
+
+    def proportions(self, sizes: Sequence[int]) -> tuple[float, ...]:
+        """Returns the sizes."""
+        return tuple(float(size) for size in sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CappedMixing(MixingConfig):
+    """Lets a source count by its size, up to a threshold."""
+
+    threshold: int
+
+    def __post_init__(self) -> None:
+        if self.threshold < 1:
+            raise UserError(f"capped: threshold must be at least 1 record, got {self.threshold}")
+
+    def proportions(self, sizes: Sequence[int]) -> tuple[float, ...]:
+        """Returns the sizes, none above the threshold."""
+        return tuple(float(min(size, self.threshold)) for size in sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightsMixing(MixingConfig):
+    """Visits the sources in given proportions, one positive weight per source, in their order."""
+
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for weight in self.weights:
+            if not 0 < weight < float("inf"):
+                raise UserError(
+                    f"weights: {weight} is not a positive number; "
+                    "leave a source out of `sources` to give it none"
+                )
+
+    def proportions(self, sizes: Sequence[int]) -> tuple[float, ...]:
+        """Returns the weights.
+
+        Raises:
+            UserError: when their number is not the number of sources.
+        """
+        if len(self.weights) != len(sizes):
+            raise UserError(
+                f"weights: {len(self.weights)} weights for {len(sizes)} sources; give one per source"
+            )
+        return self.weights

@@ -1,0 +1,211 @@
+"""The input pipeline: an endless, resumable stream of training batches.
+
+The stream is a fixed sequence of visits, numbered from 0. Visit p belongs to batch `p // batch_size`; which
+record it shows, and which caption, is a function of the configuration, the seed and p alone. Threads, hosts
+and interruptions therefore change nothing, and a position is one number.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import grain
+import numpy as np
+from i1_hooks import UserError
+
+from i1_data import images
+from i1_data.config import DataConfig
+from i1_data.sources import Record, Source
+
+MAX_ATTEMPTS = 1000
+"""How many records a visit may draw before the filters are said to leave nothing."""
+
+
+def make_batches(
+    config: DataConfig,
+    *,
+    batch_size: int,
+    seed: int,
+    tokenize: Callable[[list[str]], Any],
+    host_index: int = 0,
+    host_count: int = 1,
+) -> Batches:
+    """Opens the sources and returns the stream of batches from its beginning.
+
+    Args:
+        config: what to read.
+        batch_size: images per training step over all hosts.
+        seed: fixes shuffling, caption draws and the replacement of filtered records.
+        tokenize: what turns the captions of a batch into `"tokens"`; called in background threads.
+        host_index: which part of every batch this process reads: rows `host_index * n` to
+            `(host_index + 1) * n` with `n = batch_size / host_count`. The parts of all hosts together are the
+            batch of a single host.
+        host_count: the number of processes that share every batch.
+
+    Raises:
+        UserError: for sources that cannot be opened, a mixing that does not fit, or numbers out of range.
+    """
+    if not 0 <= host_index < host_count:
+        raise UserError(f"host_index must be in 0..{host_count - 1}, got {host_index}")
+    if batch_size < 1 or batch_size % host_count:
+        raise UserError(f"batch_size must be a positive multiple of the {host_count} hosts, got {batch_size}")
+    if not 0 <= seed < 2**32:
+        raise UserError(f"seed must be in 0..{2**32 - 1}, got {seed}")
+    return Batches(config, batch_size, seed, tokenize, host_index, host_count)
+
+
+class Batches:
+    """An endless iterator of batches; `make_batches` makes it.
+
+    Each batch is a dict: `"image"` uint8 (n, resolution, resolution, 3), `"tokens"` whatever `tokenize`
+    returned, `"caption"` and `"key"` lists of n strings. Use it from one thread.
+    """
+
+    def __init__(
+        self,
+        config: DataConfig,
+        batch_size: int,
+        seed: int,
+        tokenize: Callable[[list[str]], Any],
+        host_index: int,
+        host_count: int,
+    ) -> None:
+        self._config = config
+        self._batch_size = batch_size
+        self._seed = seed
+        self._tokenize = tokenize
+        self._host_index = host_index
+        self._host_count = host_count
+        self._sources = [source.build() for source in config.sources]
+        self._sizes = [len(source) for source in self._sources]
+        for source, size in zip(config.sources, self._sizes, strict=True):
+            if size == 0:
+                raise UserError(f"{source} holds no records")
+        self._proportions = config.mixing.proportions(self._sizes)
+        visits = _visits(self._sizes, self._proportions, seed)
+        draw = functools.partial(_draw, config, self._sources)
+        self._records = visits.seed(seed).random_map(draw)
+        self._start(0)
+
+    def _start(self, position: int) -> None:
+        rows = _HostRows(self._records, position, self._batch_size, self._host_index, self._host_count)
+        batches = rows.batch(self._batch_size // self._host_count, batch_fn=self._collate)
+        num_threads = self._config.num_threads if self._config.prefetch else 0
+        read = grain.ReadOptions(
+            num_threads=num_threads, prefetch_buffer_size=self._config.prefetch if num_threads else 0
+        )
+        self._iterator = iter(batches.to_iter_dataset(read))
+        self._position = position
+
+    def _collate(self, elements: Sequence[tuple[np.ndarray, str, str]]) -> dict[str, Any]:
+        pixels, captions, keys = zip(*elements, strict=True)
+        return {
+            "image": np.stack(pixels),
+            "tokens": self._tokenize(list(captions)),
+            "caption": list(captions),
+            "key": list(keys),
+        }
+
+    def __iter__(self) -> Batches:
+        return self
+
+    def __next__(self) -> dict[str, Any]:
+        batch = next(self._iterator)
+        self._position += self._batch_size
+        return batch
+
+    def get_state(self) -> dict[str, Any]:
+        """Returns the position as JSON-ready data; it is the same on every host.
+
+        It counts visits, so that a run may go on with another batch size or another number of hosts.
+        """
+        return {
+            "position": self._position,
+            "seed": self._seed,
+            "sizes": list(self._sizes),
+            "proportions": list(self._proportions),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes to a position that `get_state` returned.
+
+        Raises:
+            UserError: when the state belongs to another seed or to sources of other sizes or proportions,
+                where it would mean other images.
+        """
+        here = self.get_state()
+        for name in ("seed", "sizes", "proportions"):
+            if state.get(name) != here[name]:
+                raise UserError(
+                    f"the saved data position was made with {name} {state.get(name)}, "
+                    f"the data now has {here[name]}; restore the run's data and seed, or start a new run"
+                )
+        self.close()
+        self._start(int(state["position"]))
+
+    def close(self) -> None:
+        """Stops the background threads."""
+        self._iterator.close()
+
+
+def _visits(sizes: Sequence[int], proportions: Sequence[float], seed: int) -> grain.MapDataset:
+    """Returns the endless sequence of (source, record) indices: shuffled every epoch, then mixed."""
+    parts = []
+    for index, size in enumerate(sizes):
+        shuffle_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+        order = grain.MapDataset.range(size).shuffle(seed=shuffle_seed).repeat()
+        parts.append(order.map(functools.partial(_pair, index)))
+    return grain.MapDataset.mix(parts, weights=proportions) if len(parts) > 1 else parts[0]
+
+
+def _pair(source: int, record: int) -> tuple[int, int]:
+    return source, record
+
+
+def _draw(
+    config: DataConfig, sources: Sequence[Source], visit: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, str, str]:
+    """Returns the prepared image, the caption and the key of one visit.
+
+    A record that a filter drops is replaced by a random one of the same source, so that proportions hold
+    whatever the filters drop.
+    """
+    source_index, record_index = visit
+    source = sources[source_index]
+    where = config.sources[source_index]
+    for _ in range(MAX_ATTEMPTS):
+        record: Record = source[int(record_index)]
+        try:
+            if all(keeper.keep(record) for keeper in config.filters):
+                pixels = images.prepare(record["image"], config.resolution, name=record["key"])
+                return pixels, config.captioner.caption(record["captions"], rng), record["key"]
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from error
+        record_index = rng.integers(len(source))
+    raise UserError(
+        f"{where}: {', '.join(map(str, config.filters))} dropped {MAX_ATTEMPTS} records in a row; "
+        "loosen them or leave this source out"
+    )
+
+
+class _HostRows(grain.MapDataset):
+    """The rows of every batch that belong to one host, from a position of the stream on."""
+
+    def __init__(
+        self, parent: grain.MapDataset, position: int, batch_size: int, host_index: int, host_count: int
+    ) -> None:
+        super().__init__(parent)
+        self._offset = position
+        self._batch_size = batch_size
+        self._rows = batch_size // host_count
+        self._first = host_index * self._rows
+
+    def __len__(self) -> int:
+        return (sys.maxsize - self._offset) // self._batch_size * self._rows
+
+    def __getitem__(self, index: Any) -> Any:
+        batch, row = divmod(index, self._rows)
+        return self._parent[self._offset + batch * self._batch_size + self._first + row]
