@@ -78,17 +78,8 @@ def help_text(registry: Registry) -> str:
     }
     width = max(len(name) for name in commands)
     lines = [f"  {name:<{width}}  {summary}" for name, summary in commands.items()]
-    return "\n".join(
-        [
-            "usage: i1 [--plugin FILE] [--debug] COMMAND ...",
-            "",
-            "Pictures from text, in JAX.",
-            "",
-            "commands:",
-        ]
-        + lines
-        + ["", EPILOG]
-    )
+    usage = "usage: i1 [--plugin FILE] [--debug] COMMAND ..."
+    return "\n".join([usage, "", "Pictures from text, in JAX.", "", "commands:", *lines, "", EPILOG])
 
 
 def split_global_flags(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -114,7 +105,7 @@ def split_global_flags(arguments: Sequence[str]) -> tuple[list[Path], list[str]]
             files.append(Path(file))
         elif argument != "--debug":
             rest.append(argument)
-    return files, rest + list(arguments[len(head) :])
+    return files, [*rest, *arguments[len(head) :]]
 
 
 def _before_separator(arguments: Sequence[str]) -> Sequence[str]:

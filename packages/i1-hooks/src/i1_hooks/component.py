@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
 from i1_hooks.errors import UserError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+PLACE = re.compile(r"[^\s:]+:[^\s:]+")
 
 
 @dataclass(frozen=True)
@@ -13,11 +17,15 @@ class Component:
     """One named thing that a recipe or a command line can choose.
 
     Attributes:
-        name: what people write, for example `"transformer"`; unique within its kind.
-        config: where the code is, as `"package.module:Attribute"`. It is imported only when the
-            component is used, so that listing components imports nothing heavy. For most kinds the
-            attribute is a `ComponentConfig` subclass; for `recipes`, `models` and `commands` it is a function.
+        name: what people write, for example `"transformer"`; unique within its kind. Letters, digits, dot,
+            underscore and hyphen.
+        config: where the code is, as `"package.module:Attribute"`. It is imported only when the component is
+            used, so that listing components imports nothing heavy. For most kinds the attribute is a
+            `ComponentConfig` subclass; for `recipes`, `models` and `commands` it is a function.
         summary: one line for `i1 plugins`.
+
+    Raises:
+        UserError: for a name, place or summary of another form.
     """
 
     name: str
@@ -25,18 +33,24 @@ class Component:
     summary: str
 
     def __post_init__(self) -> None:
-        module, _, attribute = self.config.partition(":")
-        if not module or not attribute:
+        if not NAME.fullmatch(self.name):
+            raise UserError(
+                f"component {self.name!r}: a name holds letters, digits and '.', '_', '-', "
+                "and starts with a letter or digit"
+            )
+        if not PLACE.fullmatch(self.config):
             raise UserError(
                 f"component {self.name!r}: config must read 'package.module:Attribute', got {self.config!r}"
             )
+        if not self.summary.strip() or "\n" in self.summary:
+            raise UserError(f"component {self.name!r}: summary must be one line, got {self.summary!r}")
 
 
 class ComponentConfig:
     """Base of every configuration that fills a plugin slot.
 
-    A package declares a kind once, `class AdapterConfig(ComponentConfig, kind="adapters")`, and types its slots by
-    that class; a component subclasses it as a frozen keyword-only dataclass.
+    A package declares a kind once, `class AdapterConfig(ComponentConfig, kind="adapters")`, and types its
+    slots by that class; a component subclasses it as a frozen keyword-only dataclass.
     """
 
     kind: ClassVar[str]

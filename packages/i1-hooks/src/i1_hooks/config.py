@@ -1,13 +1,14 @@
-"""Configurations as data: JSON there and back, and `path=value` overrides checked against the types."""
+"""Configurations as JSON, there and back, checked against the types."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import json
+import math
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union
 
 from i1_hooks.component import ComponentConfig
@@ -39,6 +40,8 @@ def to_dict(config: Any, registry: Registry | None = None) -> Any:
         return [to_dict(item, registry) for item in config]
     if isinstance(config, Mapping):
         return {str(key): to_dict(value, registry) for key, value in config.items()}
+    if isinstance(config, float) and not math.isfinite(config):
+        raise UserError(f"{config!r} cannot be written as configuration: JSON has finite numbers only")
     if config is None or isinstance(config, (bool, int, float, str)):
         return config
     raise UserError(f"{type(config).__name__} value {config!r} cannot be written as configuration")
@@ -68,7 +71,7 @@ def from_dict(annotation: Any, data: Any, path: str = "", registry: Registry | N
         return _from_union(annotation, data, path, registry)
     if origin is Literal:
         for choice in typing.get_args(annotation):
-            if data == choice and type(data) is type(choice):
+            if type(data) is type(choice) and data == choice:
                 return choice
         raise unknown(f"value for {path!r}", str(data), [str(c) for c in typing.get_args(annotation)])
     if origin is tuple:
@@ -139,8 +142,8 @@ def _from_fields(config_class: Any, data: Any, path: str, registry: Registry) ->
     hints = field_types(config_class)
     for key in data:
         if key not in hints:
-            raise unknown("config path", _join(path, key), [_join(path, name) for name in hints])
-    values = {k: from_dict(hints[k], v, _join(path, k), registry) for k, v in data.items()}
+            raise unknown("config path", join(path, key), [join(path, name) for name in hints])
+    values = {k: from_dict(hints[k], v, join(path, k), registry) for k, v in data.items()}
     missing = [
         f.name
         for f in dataclasses.fields(config_class)
@@ -151,12 +154,22 @@ def _from_fields(config_class: Any, data: Any, path: str, registry: Registry) ->
     ]
     if missing:
         raise UserError(f"{path or config_class.__name__}: missing {', '.join(missing)}")
-    return config_class(**values)
+    return construct(config_class, values, path)
+
+
+def construct(config_class: Any, values: Mapping[str, Any], path: str) -> Any:
+    """Calls the constructor; what it refuses becomes a `UserError` that names the path."""
+    try:
+        return config_class(**values)
+    except ValueError as error:
+        raise UserError(f"{path}: {error}" if path else str(error)) from error
 
 
 def _from_scalar(annotation: Any, data: Any, path: str) -> Any:
     if annotation is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
+    if annotation is float and isinstance(data, float) and not math.isfinite(data):
+        raise _mismatch(path, "a finite number", data)
     if annotation in (bool, int, float, str) and type(data) is annotation:
         return data
     raise _mismatch(path, getattr(annotation, "__name__", str(annotation)), data)
@@ -169,7 +182,8 @@ def field_types(config_class: type) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in dataclasses.fields(config_class) if f.init}
 
 
-def _join(path: str, name: str) -> str:
+def join(path: str, name: str) -> str:
+    """Returns the path of a field inside the value at `path`."""
     return f"{path}.{name}" if path else name
 
 
@@ -189,69 +203,3 @@ def from_json(config_class: type[ConfigT], text: str, registry: Registry | None 
     except json.JSONDecodeError as error:
         raise UserError(f"not JSON: {error}") from error
     return from_dict(config_class, data, registry=registry)
-
-
-def override(config: ConfigT, assignments: Sequence[str], registry: Registry | None = None) -> ConfigT:
-    """Applies `path=value` assignments in order and returns a new configuration.
-
-    A value is read as JSON where it parses as JSON and as a string otherwise, then checked against the field's
-    type. A slot takes a component name (`model.adapter=mlp`, with that component's defaults) or an object. A tuple
-    element is addressed by its index (`data.sources.0.weight=2`).
-
-    Raises:
-        UserError: for an assignment without `=`, an unknown path (the near ones are shown) or a value that does
-            not fit.
-
-    Example:
-        >>> from dataclasses import dataclass
-        >>> @dataclass(frozen=True, kw_only=True)
-        ... class Run:
-        ...     steps: int = 10
-        >>> override(Run(), ["steps=20"]).steps
-        20
-    """
-    registry = registry or get_registry()
-    for assignment in assignments:
-        path, equals, text = assignment.partition("=")
-        if not equals or not path:
-            raise UserError(f"--set {assignment!r}: expected path=value")
-        config = _assign(config, path.split("."), text, "", registry)
-    return config
-
-
-def _assign(config: Any, parts: list[str], text: str, done: str, registry: Registry) -> Any:
-    head, rest = parts[0], parts[1:]
-    here = _join(done, head)
-    if isinstance(config, tuple):
-        if not head.isdigit() or int(head) >= len(config):
-            raise unknown("config path", here, [_join(done, str(i)) for i in range(len(config))])
-        if not rest:
-            raise UserError(f"{here}: set a field of this element, or the whole list as JSON")
-        index = int(head)
-        return (*config[:index], _assign(config[index], rest, text, here, registry), *config[index + 1 :])
-    if not dataclasses.is_dataclass(config):
-        raise UserError(f"unknown config path {here!r}: {done!r} holds {config!r}, which has no fields")
-    hints = field_types(type(config))
-    if head not in hints:
-        raise unknown("config path", here, [_join(done, name) for name in hints])
-    if rest:
-        value = _assign(getattr(config, head), rest, text, here, registry)
-    else:
-        value = _parse(hints[head], text, here, registry)
-    return dataclasses.replace(config, **{head: value})
-
-
-def _parse(annotation: Any, text: str, path: str, registry: Registry) -> Any:
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError:
-        data = {"True": True, "False": False, "None": None}.get(text, text)
-    try:
-        return from_dict(annotation, data, path, registry)
-    except UserError:
-        if isinstance(data, str) or data is None:
-            raise
-        accepts_text = annotation is str or str in typing.get_args(annotation)
-        if not accepts_text:
-            raise
-        return from_dict(annotation, text, path, registry)

@@ -7,6 +7,7 @@ a record is imported only when a recipe or a command uses it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -193,3 +194,7 @@ def i1_checkpoint_saved(workdir: Path, model: Path, step: int, prompts: tuple[st
 @hookspec
 def i1_run_finished(workdir: Path, step: int, status: str) -> None:
     """Called on every host when a run ends; `status` is `"done"`, `"interrupted"` or `"failed"`."""
+
+
+SPECIFICATIONS = (sys.modules[__name__],)
+"""The modules that hold the specifications."""

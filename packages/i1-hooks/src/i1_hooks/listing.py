@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
 
 
 def describe(registry: Registry, kinds: list[str]) -> dict[str, Any]:
-    """Returns the loaded plugins, the components of the given kinds and the plugins that failed, as JSON-ready data."""
+    """Returns loaded plugins, components of the given kinds and failed plugins, as JSON-ready data."""
     return {
         "plugins": [
             {"name": name, "distribution": distribution, "version": version}

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 DISTRIBUTIONS = (
-    "i1-hooks i1-model i1-data i1-train i1-sample i1-bench jax jaxlib flax optax orbax-checkpoint grain numpy scipy "
-    "pillow safetensors transformers torch"
-).split()
+    *("i1-hooks", "i1-model", "i1-data", "i1-train", "i1-sample", "i1-bench"),
+    *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy", "pillow"),
+    *("safetensors", "transformers", "torch"),
+)
 VARIABLES = ("JAX_", "XLA_", "NNX_", "TPU_", "LIBTPU", "CUDA_", "NVIDIA_", "HF_", "I1_")
 HARDWARE = {"an NVIDIA GPU": ("/dev/nvidia0", "cuda13"), "a TPU": ("/dev/accel0", "tpu")}
 
@@ -47,8 +48,8 @@ def devices() -> dict[str, Any]:
     """Returns what jax finds, and the accelerators that the operating system shows.
 
     Returns:
-        `found`: a list of id, platform, kind and memory in bytes (`None` where jax does not know); `error`: why jax
-        failed, or `None`; `hardware`: accelerators with device files, mapped to the jax extra that drives them.
+        `found`: a list of id, platform, kind and memory in bytes (`None`: jax does not know); `error`: why
+        jax failed, or `None`; `hardware`: accelerators with device files, and the jax extra that drives them.
     """
     hardware = {name: extra for name, (file, extra) in HARDWARE.items() if Path(file).exists()}
     report: dict[str, Any] = {"found": [], "error": None, "hardware": hardware}

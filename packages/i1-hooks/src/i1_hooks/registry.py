@@ -1,26 +1,24 @@
-"""Finding plugins, and looking up the components they offer."""
+"""The plugins of a process, and the components they offer by name."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import importlib
-import importlib.metadata
-import importlib.util
+import inspect
 import os
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from i1_hooks import hookspecs
 from i1_hooks.component import Component
+from i1_hooks.discovery import PluginSource, file_plugin, installed_plugins
 from i1_hooks.errors import UserError, unknown
-from i1_hooks.hookspecs import KINDS, PROJECT
+from i1_hooks.hookspecs import KINDS, PROJECT, SPECIFICATIONS
+
+PREFIX = f"{PROJECT}_"
 
 
 @dataclass(frozen=True)
@@ -49,30 +47,31 @@ class Registry:
     """The plugins of this process and every component they offer.
 
     Args:
-        plugins: `(name, distribution, version, loader)` per plugin; a loader returns the plugin module or object.
+        plugins: `(name, distribution, version, load)` per plugin; `load()` returns the plugin module.
         files: unpackaged plugin files, as `--plugin` takes them. A file that fails to load is an error.
         strict: raise on the first broken plugin instead of recording it in `failures`.
 
     Raises:
-        UserError: for two plugins with one name, two components of one kind with one name, a plugin file that is
-            missing or broken, and, when strict, any broken plugin.
+        UserError: for two plugins with one name, two components of one kind with one name, a plugin file that
+            is missing or broken, and, when strict, any broken plugin.
     """
 
     def __init__(
         self,
-        plugins: Iterable[tuple[str, str, str, Any]] = (),
+        plugins: Iterable[PluginSource | tuple[str, str, str, Any]] = (),
         *,
         files: Sequence[str | os.PathLike[str]] = (),
         strict: bool = False,
     ) -> None:
         self.manager = pluggy.PluginManager(PROJECT)
-        self.manager.add_hookspecs(hookspecs)
+        for specification in SPECIFICATIONS:
+            self.manager.add_hookspecs(specification)
         self.failures: list[Failure] = []
+        self._names: dict[str, str] = {}
         self._origins: dict[str, tuple[str, str]] = {}
         self._components: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
-        self._strict = strict
-        for name, distribution, version, loader in plugins:
-            self._add(name, distribution, version, loader)
+        for plugin in plugins:
+            self._add(PluginSource(*plugin), strict=strict)
         for file in files:
             self.add_file(file)
 
@@ -82,55 +81,40 @@ class Registry:
         Raises:
             UserError: when the file is missing, broken, or offers a name that exists already.
         """
-        path = Path(file).resolve()
-        failures = len(self.failures)
-        self._add(str(path), str(file), "file", functools.partial(_load_file, path))
-        if len(self.failures) > failures:
-            raise UserError(str(self.failures[-1]))
+        self._add(file_plugin(file), strict=True)
 
-    def _add(self, name: str, distribution: str, version: str, loader: Any) -> None:
-        if name in self._origins:
+    def _add(self, source: PluginSource, *, strict: bool) -> None:
+        # pluggy would silently skip a second plugin with the same name
+        if source.name in self._names:
             raise UserError(
-                f"two plugins are named {name!r}: one of {self._origins[name][0]}, one of {distribution}; "
-                "uninstall one or rename its entry point"
+                f"two plugins are named {source.name!r}: one of {self._names[source.name]}, "
+                f"one of {source.distribution}; uninstall one or rename it"
             )
+        self._names[source.name] = source.distribution
         try:
-            plugin = loader()
-            self.manager.register(plugin, name=name)
-            try:
-                self.manager.check_pending()
-                components = self._collect(plugin, distribution, version)
-            except Exception:
-                self.manager.unregister(name=name)
-                raise
-        except Exception as error:  # a plugin may fail in any way; the reason is kept and shown
-            failure = Failure(name, distribution, f"{type(error).__name__}: {error}")
-            if self._strict:
+            plugin = source.load()
+            _check_hooks(plugin, self.manager)
+            components = _collect(plugin, source, self.manager)
+            self.manager.register(plugin, name=source.name)
+            self.manager.check_pending()
+        except (Exception, SystemExit) as error:  # a plugin may fail in any way; the reason is kept and shown
+            reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            failure = Failure(source.name, source.distribution, " ".join(reason.split()))
+            if self.manager.has_plugin(source.name):
+                self.manager.unregister(name=source.name)
+            if strict:
                 raise UserError(str(failure)) from error
             self.failures.append(failure)
             return
-        self._origins[name] = (distribution, version)
+        self._origins[source.name] = (source.distribution, source.version)
         for registered in components:
             known = self._components[registered.kind]
-            other = known.get(registered.component.name)
-            if other is not None:
+            other = known.setdefault(registered.component.name, registered)
+            if other is not registered:
                 raise UserError(
-                    f"{registered.kind} {registered.component.name!r} is offered twice: by {other.distribution} "
-                    f"and by {distribution}; rename one or uninstall it"
+                    f"{_noun(registered.kind)} {registered.component.name!r} is offered twice: by "
+                    f"{other.distribution} and by {source.distribution}; uninstall or rename one"
                 )
-            known[registered.component.name] = registered
-
-    def _collect(self, plugin: object, distribution: str, version: str) -> list[Registered]:
-        found = []
-        for kind in KINDS:
-            hook = getattr(plugin, f"i1_{kind}", None)
-            if hook is None or self.manager.parse_hookimpl_opts(plugin, f"i1_{kind}") is None:
-                continue
-            for component in hook():
-                if not isinstance(component, Component):
-                    raise TypeError(f"i1_{kind} returned {component!r}, expected i1_hooks.Component records")
-                found.append(Registered(kind, component, distribution, version))
-        return found
 
     @property
     def plugins(self) -> dict[str, tuple[str, str]]:
@@ -156,7 +140,7 @@ class Registry:
         components = self.components(kind)
         if name not in components:
             note = "; ".join(str(failure) for failure in self.failures)
-            raise unknown(kind.removesuffix("s").replace("_", " "), name, components, note=note)
+            raise unknown(_noun(kind), name, components, note=note)
         return components[name]
 
     def load(self, kind: str, name: str) -> Any:
@@ -169,14 +153,14 @@ class Registry:
         module_name, _, attribute = registered.component.config.partition(":")
         try:
             value: Any = importlib.import_module(module_name)
-            for part in attribute.split("."):
-                value = getattr(value, part)
+            return functools.reduce(getattr, attribute.split("."), value)
+        except UserError:
+            raise
         except Exception as error:  # plugin code may fail in any way on import
             raise UserError(
-                f"{kind} {name!r} of {registered.distribution}: cannot import {registered.component.config!r}: "
-                f"{type(error).__name__}: {error}"
+                f"{_noun(kind)} {name!r} of {registered.distribution}: cannot import "
+                f"{registered.component.config!r}: {type(error).__name__}: {error}"
             ) from error
-        return value
 
     def name_of(self, config_class: type) -> str:
         """Returns the registered name of a component's configuration class.
@@ -184,13 +168,16 @@ class Registry:
         Raises:
             UserError: when no plugin offers the class.
         """
-        kind = getattr(config_class, "kind", None)
         place = f"{config_class.__module__}:{config_class.__qualname__}"
-        for name, registered in self.components(str(kind)).items():
+        kind = getattr(config_class, "kind", None)
+        if kind not in KINDS:
+            raise UserError(f"{place} has no kind of component: subclass the base class of its slot")
+        for name, registered in self._components[kind].items():
             if registered.component.config == place:
                 return name
         raise UserError(
-            f"{place} is not registered: return Component(name, {place!r}, summary) from the hook i1_{kind} of a plugin"
+            f"{place} is not registered: return Component(name, {place!r}, summary) "
+            f"from the hook i1_{kind} of a plugin"
         )
 
     def installed(self) -> dict[str, str]:
@@ -198,31 +185,36 @@ class Registry:
         return dict(sorted(set(self._origins.values())))
 
 
-def _load_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise FileNotFoundError(f"no file {path}")
-    name = f"i1_plugin_{path.stem.replace('-', '_')}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
+def _noun(kind: str) -> str:
+    return kind.removesuffix("s").replace("_", " ")
 
 
-def installed_plugins() -> list[tuple[str, str, str, Any]]:
-    """Returns every plugin that an installed distribution names in the entry-point group `i1`."""
+def _check_hooks(plugin: object, manager: pluggy.PluginManager) -> None:
+    """Raises UserError for a hook that does not exist, or one that lacks its `@hookimpl` mark."""
+    hooks = [name for name in vars(manager.hook) if name.startswith(PREFIX)]
+    for name in dir(plugin):
+        if not name.startswith(PREFIX) or not inspect.isroutine(getattr(plugin, name)):
+            continue
+        if name not in hooks:
+            raise unknown("hook", name, hooks)
+        if manager.parse_hookimpl_opts(plugin, name) is None:
+            raise UserError(f"hook {name!r} lacks its mark: write @i1_hooks.hookimpl above it")
+
+
+def _collect(plugin: object, source: PluginSource, manager: pluggy.PluginManager) -> list[Registered]:
     found = []
-    for entry_point in importlib.metadata.entry_points(group=PROJECT):
-        distribution = entry_point.dist
-        name, version = (distribution.name, distribution.version) if distribution else ("unknown", "unknown")
-        found.append((entry_point.name, name, version, entry_point.load))
-    return sorted(found, key=lambda plugin: (not plugin[1].startswith("i1-"), plugin[1], plugin[0]))
+    for kind in KINDS:
+        hook = getattr(plugin, PREFIX + kind, None)
+        if hook is None or manager.parse_hookimpl_opts(plugin, PREFIX + kind) is None:
+            continue
+        records = hook()
+        if isinstance(records, Component) or not isinstance(records, Iterable):
+            raise TypeError(f"i1_{kind} returned {records!r}, expected a list of i1_hooks.Component")
+        for component in records:
+            if not isinstance(component, Component):
+                raise TypeError(f"i1_{kind} returned {component!r}, expected i1_hooks.Component records")
+            found.append(Registered(kind, component, source.distribution, source.version))
+    return found
 
 
 def make_registry(files: Sequence[str | os.PathLike[str]] = ()) -> Registry:

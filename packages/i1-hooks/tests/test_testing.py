@@ -1,0 +1,98 @@
+from types import SimpleNamespace
+
+import i1_hooks.plugin
+import pytest
+from i1_hooks import Component, UserError, hookimpl
+from i1_hooks.testing import check_import, check_plugin, temporary_registry
+
+GOOD = '''
+from dataclasses import dataclass
+from i1_hooks import Component, ComponentConfig, hookimpl
+
+class Base(ComponentConfig, kind="adapters"):
+    """Base."""
+
+@dataclass(frozen=True, kw_only=True)
+class Mine(Base):
+    """Mine."""
+    width: int = 3
+
+@hookimpl
+def i1_adapters():
+    return [Component("only-in-this-test", f"{__name__}:Mine", "from a file")]
+'''
+
+
+def load(tmp_path, text):
+    file = tmp_path / "a_plugin.py"
+    file.write_text(text)
+    with temporary_registry(files=[file]) as registry:
+        return registry.manager.get_plugin("i1_plugin_a_plugin")
+
+
+def test_the_plugin_of_this_package():
+    assert [found.component.name for found in check_plugin(i1_hooks.plugin)] == ["plugins", "doctor"]
+
+
+def test_a_good_plugin(tmp_path):
+    (found,) = check_plugin(load(tmp_path, GOOD))
+    assert found.component.name == "only-in-this-test"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("frozen=True, kw_only=True", "frozen=True", "must be @dataclass"),
+        ("frozen=True, kw_only=True", "kw_only=True", "must be @dataclass"),
+        ("@dataclass(frozen=True, kw_only=True)\n", "", "is not a dataclass"),
+        ('    """Mine."""\n', "    __doc__ = None\n", "has no docstring"),
+        ('kind="adapters"', 'kind="solvers"', "is of kind 'solvers'"),
+        ("class Mine(Base)", "class Mine", "not a subclass"),
+        ("\n@hookimpl", "\nOther = Mine\n@hookimpl", None),
+        (":Mine", ":Other", "is registered as i1_plugin_a_plugin:Other but defined as"),
+        ("width: int = 3", "width: float = 3", None),
+        ("width: int = 3", 'width: tuple[str, ...] = ["a"]', "mutable default"),
+        ("width: int = 3", "width: str = 3", "expected str, got 3"),
+    ],
+)
+def test_what_the_suite_catches(tmp_path, old, new, message):
+    text = GOOD.replace("\n@hookimpl", "\nOther = Mine\n\n@hookimpl").replace(old, new)
+    if message is None:
+        check_plugin(load(tmp_path, text))
+        return
+    with pytest.raises((AssertionError, UserError), match=message):
+        check_plugin(load(tmp_path, text))
+
+
+def takes_two(first, second):
+    """Takes too many."""
+
+
+def test_functions_take_the_arguments_of_their_kind(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "some_module", SimpleNamespace(takes_two=takes_two, number=3))
+
+    def commands():
+        return [Component("two", "some_module:takes_two", "x"), Component("three", "some_module:number", "x")]
+
+    with pytest.raises(AssertionError) as caught:
+        check_plugin(SimpleNamespace(i1_commands=hookimpl(commands)))
+    assert "some_module:takes_two must take 1 arguments" in str(caught.value)
+    assert "some_module:number is 3, not a function" in str(caught.value)
+
+
+def test_check_plugin_refuses_the_name_of_a_built_in():
+    def commands():
+        return [Component("doctor", "json:loads", "x")]
+
+    with pytest.raises(UserError, match="command 'doctor' is offered twice"):
+        check_plugin(SimpleNamespace(i1_commands=hookimpl(commands)))
+
+
+def test_check_import(tmp_path, monkeypatch):
+    check_import("i1_hooks.cli")
+    with pytest.raises(AssertionError, match="import i1_hooks imports pluggy"):
+        check_import("i1_hooks", forbidden=["pluggy"])
+    with pytest.raises(AssertionError, match="import no_such_module fails: ModuleNotFoundError"):
+        check_import("no_such_module")
