@@ -1,0 +1,1 @@
+"""A data source for i1: captioned images inside a ZIP archive."""
