@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from i1_bench.judges import Judge, Verdict
 from i1_hooks import ComponentConfig
+
+from i1_bench.judges import Judge, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,7 @@ class Benchmark(ABC):
 
     @abstractmethod
     def requests(self, images_per_category: int, seed: int) -> list[Request]:
-        """Returns every picture to generate; the first pictures of each category do not depend on their number."""
+        """Returns every picture of a run; the first ones of a category do not depend on their number."""
 
     @abstractmethod
     def judge(self) -> Judge:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
 from i1_hooks import ComponentConfig, UserError
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from i1_bench.scenes.evaluation import evaluate
     from i1_bench.scenes.judge import ScenePixels, score_image
-    from i1_bench.scenes.prompts import Scene, Thing, Word, prompts
+    from i1_bench.scenes.prompt_set import Scene, Thing, Word, prompts
 
 __all__ = ["Scene", "ScenePixels", "Thing", "Word", "evaluate", "prompts", "score_image"]
 
 _HOME = {
-    "Scene": "prompts",
+    "Scene": "prompt_set",
     "ScenePixels": "judge",
-    "Thing": "prompts",
-    "Word": "prompts",
+    "Thing": "prompt_set",
+    "Word": "prompt_set",
     "evaluate": "evaluation",
-    "prompts": "prompts",
+    "prompts": "prompt_set",
     "score_image": "judge",
 }
 

@@ -9,13 +9,14 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from i1_bench.scenes import vocabulary as v
-from i1_bench.scenes.prompts import Scene
+from i1_bench.scenes.prompt_set import Scene
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FINE = 256
 """Pixels across the box of a canonical shape, or across the em of a canonical letter."""
 PAD = 64
 """Empty pixels on each side of it."""
+_CANVAS = (FINE + 2 * PAD, FINE + 2 * PAD)
 
 
 def _star(centre: float, radius: float) -> list[tuple[float, float]]:
@@ -29,8 +30,8 @@ def _star(centre: float, radius: float) -> list[tuple[float, float]]:
 
 @functools.cache
 def shape_mask(shape: str) -> np.ndarray:
-    """Returns the canonical mask of a shape, bool (FINE + 2 PAD, FINE + 2 PAD); its box is the inner square."""
-    canvas = Image.new("1", (FINE + 2 * PAD,) * 2)
+    """Returns the canonical mask of a shape, bool (384, 384); its box is the inner square."""
+    canvas = Image.new("1", _CANVAS)
     draw = ImageDraw.Draw(canvas)
     first, last, middle = PAD, PAD + FINE - 1, PAD + FINE / 2
     if shape in ("circle", "ring"):
@@ -54,8 +55,8 @@ def shape_mask(shape: str) -> np.ndarray:
 
 @functools.cache
 def letter_mask(letter: str) -> np.ndarray:
-    """Returns the canonical mask of a letter in Pillow's built-in font, bool, of the shape of `shape_mask`."""
-    canvas = Image.new("L", (FINE + 2 * PAD,) * 2)
+    """Returns the canonical mask of a letter in Pillow's built-in font; the inner square is the em."""
+    canvas = Image.new("L", _CANVAS)
     font = ImageFont.load_default(size=FINE)
     baseline = PAD + round(0.75 * FINE)
     ImageDraw.Draw(canvas).text((canvas.width / 2, baseline), letter, fill=255, font=font, anchor="ms")
@@ -114,7 +115,7 @@ def draw_right(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     colours = list(v.COLOURS)
     if scene.word is not None:
         colour = scene.word.colour or str(rng.choice(colours))
-        start, y = 32 - 7.5 * (len(scene.word.text) - 1), 32 + rng.integers(-6, 7)
+        start, y = 32 - 7.5 * (len(scene.word.text) - 1), 32 + float(rng.integers(-6, 7))
         cells = enumerate(scene.word.text)
         return draw([(letter_mask(a), colour, 15, start + 15 * k, y) for k, a in cells], (r, g, b))
     shared = str(rng.choice(colours))

@@ -6,15 +6,15 @@ import itertools
 from dataclasses import dataclass
 
 import numpy as np
+from i1_hooks import UserError
 from PIL import Image
 
 from i1_bench.judges import Judge, JudgeConfig, Verdict, check_image
 from i1_bench.scenes import letters
 from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.objects import Measured, measure
-from i1_bench.scenes.prompts import Scene, Thing, Word
+from i1_bench.scenes.prompt_set import Scene, Thing, Word
 from i1_bench.scenes.regions import MIN_BACKGROUND, Region, background, blended_colour, regions
-from i1_hooks import UserError
 
 EDGE = 25.5
 """Centres nearer than this to a side, in pixels, are at that side; training places them at 24 at most."""
@@ -58,7 +58,7 @@ def score_image(image: np.ndarray, spec: Scene) -> Verdict:
     seen: dict[str, object] = {"background": [round(float(c)) for c in ground]}
     if ground.min() < MIN_BACKGROUND:
         return _wrong("background not light", seen)
-    found = regions(picture, ground, split=spec.word is None)
+    found = regions(picture, ground, level=0.5 if spec.word is None else letters.LEVEL)
     if not found:
         return _wrong("empty picture", seen)
     if len(found) > MAX_REGIONS:

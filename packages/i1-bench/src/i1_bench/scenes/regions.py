@@ -16,11 +16,12 @@ MIN_AREA = 10
 MIN_BACKGROUND = 195.0
 """The darkest channel of a background that still counts as light."""
 MIXED_DISTANCE = 60.0
-"""RGB distance from the line background - object colour where a pixel belongs to neither nor to the edge between."""
+"""RGB distance from the line between background and object colour where a pixel belongs to neither."""
 _ALL_NEIGHBOURS = np.ones((3, 3), bool)
 _PALETTE = np.array(list(v.COLOURS.values()), np.float32)
 _COLOUR_NAMES = tuple(v.COLOURS)
 MAX_COLOUR_DISTANCE = 75.0
+"""RGB distance beyond which a colour has no name; the nearest two palette colours lie 71 apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,26 +62,25 @@ class Region:
 def background(picture: np.ndarray) -> np.ndarray:
     """Returns the median RGB of the outermost two pixels on each side, float32 (3,)."""
     frame = np.concatenate(
-        [picture[:2].reshape(-1, 3), picture[-2:].reshape(-1, 3), picture[2:-2, :2].reshape(-1, 3)]
-        + [picture[2:-2, -2:].reshape(-1, 3)]
+        [side.reshape(-1, 3) for side in (picture[:2], picture[-2:], picture[2:-2, :2], picture[2:-2, -2:])]
     )
     return np.median(frame, 0)
 
 
-def regions(picture: np.ndarray, ground: np.ndarray, *, split: bool = True) -> list[Region]:
+def regions(picture: np.ndarray, ground: np.ndarray, *, level: float = 0.5) -> list[Region]:
     """Returns the connected regions that differ from the background, largest first.
 
-    Pixels further than `CONTRAST` from the background are connected (8 neighbours). The colour of a region is the
-    median of its inner pixels; the coverage of a pixel is its place on the line from the background to that colour.
+    Pixels further than `CONTRAST` from the background are connected (8 neighbours). The colour of a region is
+    the median of its inner pixels; the coverage of a pixel is its place between background and colour.
 
     Args:
         picture: float32 (height, width, 3), RGB from 0 to 255.
         ground: RGB of the background.
-        split: take parts that are connected only by pixels of less than half coverage apart.
+        level: parts that are connected only by pixels of less coverage than this are regions of their own.
     """
     delta = picture - ground
     distance = np.sqrt(np.einsum("hwc,hwc->hw", delta, delta))
-    labels, _ = ndimage.label(distance > CONTRAST, _ALL_NEIGHBOURS)
+    labels = _label(distance > CONTRAST)
     sizes = np.bincount(labels.ravel())
     found: list[Region] = []
     for label, box in enumerate(ndimage.find_objects(labels), 1):
@@ -97,17 +97,21 @@ def regions(picture: np.ndarray, ground: np.ndarray, *, split: bool = True) -> l
         residual = np.linalg.norm(here - coverage[..., None] * axis, axis=-1)
         mixed = float((residual[inside] > MIXED_DISTANCE).mean())
         coverage = coverage * near
-        for part in _parts(coverage) if split else [coverage]:
+        for part in _parts(coverage, level):
             found.append(_region(part, rows.start, columns.start, ground + axis, mixed))
     return sorted(found, key=lambda region: -region.area)
 
 
-def _parts(coverage: np.ndarray) -> list[np.ndarray]:
-    labels, count = ndimage.label(coverage > 0.5, _ALL_NEIGHBOURS)
-    if count == 1:
-        return [coverage]
+def _label(mask: np.ndarray) -> np.ndarray:
+    labels = np.empty(mask.shape, np.int32)
+    ndimage.label(mask, _ALL_NEIGHBOURS, output=labels)
+    return labels
+
+
+def _parts(coverage: np.ndarray, level: float) -> list[np.ndarray]:
+    labels = _label(coverage > level)
     sizes = np.bincount(labels.ravel())
-    kept = [label for label in range(1, count + 1) if sizes[label] >= MIN_AREA]
+    kept = [label for label in range(1, len(sizes)) if sizes[label] >= MIN_AREA]
     if len(kept) <= 1:
         return [coverage]
     return [

@@ -18,8 +18,8 @@ class Bank:
 
     Attributes:
         names: of the templates.
-        distances: float32 (names, n, n), signed distance to the outline, positive inside, in units of the inner
-            square; the centroid of every template lies in the middle.
+        distances: float32 (names, n, n), signed distance to the outline, positive inside, in units of the
+            inner square; the centroid of every template lies in the middle.
         area: (names,) in units of the inner square's area.
         offset: (names, 2) from the centroid to the centre of the inner square (x, y), in units of the square.
     """
@@ -29,16 +29,25 @@ class Bank:
     area: np.ndarray
     offset: np.ndarray
 
-    def coverage(self, which: slice | int, size: float, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    def coverage(
+        self,
+        which: slice | int,
+        size: float,
+        columns: np.ndarray,
+        rows: np.ndarray,
+        *,
+        softness: float = 1.0,
+    ) -> np.ndarray:
         """Returns the coverage of templates whose centroid lies at the origin, float32 (..., rows, columns).
 
-        A pixel's coverage is its distance to the outline plus one half, clipped to [0, 1].
+        A pixel's coverage is `distance to the outline / softness + 1/2`, clipped to [0, 1].
 
         Args:
             which: the templates.
             size: pixels across the inner square.
             columns: of the pixel centres, relative to the centroid.
             rows: of the pixel centres, relative to the centroid.
+            softness: pixels over which coverage goes from 0 to 1.
         """
         middle = self.distances.shape[-1] // 2
 
@@ -46,22 +55,27 @@ class Bank:
             return np.clip((places * (FINE / size)).astype(int) + middle, 0, 2 * middle - 1)
 
         sampled = self.distances[which][..., index(rows)[:, None], index(columns)]
-        return np.clip(sampled * size + 0.5, 0, 1)
+        return np.clip(sampled * (size / softness) + 0.5, 0, 1)
+
+
+def _distance(mask: np.ndarray) -> np.ndarray:
+    distances = np.empty(mask.shape, np.float64)
+    ndimage.distance_transform_edt(mask, distances=distances)
+    return distances
 
 
 def _bank(names: tuple[str, ...], masks: list[np.ndarray]) -> Bank:
     distances, areas, offsets = [], [], []
     for mask in masks:
-        outline = ndimage.distance_transform_edt(mask) - ndimage.distance_transform_edt(~mask)
-        y, x = (float(c) + 0.5 for c in ndimage.center_of_mass(mask))
+        outline = _distance(mask) - _distance(~mask)
+        rows, columns = np.nonzero(mask)
+        y, x = float(rows.mean()) + 0.5, float(columns.mean()) + 0.5
         middle = mask.shape[0] / 2
         areas.append(mask.sum() / FINE**2)
         offsets.append(((middle - x) / FINE, (middle - y) / FINE))
         shift = (round(middle - y), round(middle - x))
         distances.append(ndimage.shift(outline / FINE, shift, order=0, mode="nearest").astype(np.float32))
-    return Bank(
-        names=names, distances=np.stack(distances), area=np.array(areas), offset=np.array(offsets)
-    )
+    return Bank(names=names, distances=np.stack(distances), area=np.array(areas), offset=np.array(offsets))
 
 
 @functools.cache

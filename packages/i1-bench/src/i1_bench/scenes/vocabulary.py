@@ -1,4 +1,4 @@
-"""What scenes are made of: shapes, colours, places, relations, words, and the combinations held out of training."""
+"""What scenes are made of, and the combinations that training never shows."""
 
 from __future__ import annotations
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from i1_hooks import UserError, unknown
 
 from i1_bench.benchmarks import Prompt
 from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.word_list import UNSEEN_WORDS, WORD_LIST
-from i1_hooks import UserError, unknown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ _CANDIDATES: dict[str, Callable[[], Iterator[Candidate]]] = {
 
 
 def _coverage(scene: Scene) -> tuple[object, ...]:
-    """Returns what prompts are balanced over: all that is stated but the colours, where colours are not the point."""
+    """Returns what prompts are balanced over: all that is stated, less colours that are only an addition."""
     if scene.word is not None:
         return (scene.word.text,)
     if scene.relation is None and len(scene.things) == 2 and scene.things[0].colour is not None:
@@ -166,11 +166,11 @@ def _coverage(scene: Scene) -> tuple[object, ...]:
 def prompts(split: str, category: str, n: int, seed: int) -> list[Prompt]:
     """Returns `n` prompts of one category, drawn evenly and without replacement as long as there are enough.
 
-    The first prompts do not depend on `n`. Where colours are only an addition (counting, position, words), prompts
-    are balanced over what the category is about, then over colours.
+    The first prompts do not depend on `n`. Where colours are only an addition (counting, position, words),
+    prompts are balanced over what the category is about, then over colours.
 
     Args:
-        split: `"seen"`, combinations that training pictures show, or `"unseen"`, combinations held out of them.
+        split: `"seen"` or `"unseen"`: without or with a combination that is held out of training.
         category: one of `vocabulary.CATEGORIES` or `"words"`.
         n: how many.
         seed: of the order.
