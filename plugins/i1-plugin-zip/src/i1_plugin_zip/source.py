@@ -19,8 +19,8 @@ MANIFEST = "metadata.jsonl"
 class ZipSource(SourceConfig):
     """Reads the PNG, JPEG and WebP files of an archive, in the order of their names.
 
-    Captions stand in a text file of the same stem beside each image, one per line, or in a `metadata.jsonl` of
-    the image's folder or of one above it, with an object per line that has `file_name`, relative to the
+    Captions stand in a text file of the same stem beside each image, one per line, or in a `metadata.jsonl`
+    of the image's folder or of one above it, with an object per line that has `file_name`, relative to the
     manifest, and `text`, a string or a list of strings.
 
     Attributes:
