@@ -1,1 +1,21 @@
 """Recipes, the training step, the loop and its state, for i1."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from i1_train.config import SamplingDefaults, TrainConfig
+    from i1_train.loop import train
+
+__all__ = ["SamplingDefaults", "TrainConfig", "train"]
+
+_HOMES = {"SamplingDefaults": "config", "TrainConfig": "config", "train": "loop"}
+
+
+def __getattr__(name: str) -> object:
+    """Imports a public name on first use, so that `import i1_train` stays light."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'i1_train' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"i1_train.{_HOMES[name]}"), name)

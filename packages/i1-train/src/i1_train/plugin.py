@@ -1,1 +1,76 @@
 """The components of i1-train."""
+
+from __future__ import annotations
+
+from i1_hooks import Component, hookimpl
+
+
+@hookimpl
+def i1_commands() -> list[Component]:
+    """Offers `i1 train`."""
+    return [Component("train", "i1_train.cli:main", "train a recipe, or go on with it")]
+
+
+@hookimpl
+def i1_recipes() -> list[Component]:
+    """Offers the recipes that need no download."""
+    return [
+        Component(
+            "scenes",
+            "i1_train.recipes.scenes:scenes",
+            "the embedded model: i1 in small, on procedural scenes",
+        ),
+        Component(
+            "scenes-tiny",
+            "i1_train.recipes.scenes:scenes_tiny",
+            "very small, for tests: milliseconds per step",
+        ),
+        Component(
+            "folder", "i1_train.recipes.folder:folder", "a captioned image folder, at the size of `scenes`"
+        ),
+    ]
+
+
+@hookimpl
+def i1_objectives() -> list[Component]:
+    """Offers flow matching."""
+    return [
+        Component("flow_matching", "i1_train.objectives:FlowMatching", "mean squared error of the velocity")
+    ]
+
+
+@hookimpl
+def i1_optimizers() -> list[Component]:
+    """Offers Adam, Muon and Adafactor."""
+    return [
+        Component("adam", "i1_train.optimizers.adam:Adam", "Adam with bfloat16 momentum, as published"),
+        Component(
+            "muon", "i1_train.optimizers.muon:Muon", "orthogonalised momentum for matrices, Adam for the rest"
+        ),
+        Component(
+            "adafactor", "i1_train.optimizers.adafactor:Adafactor", "factored second moments, little memory"
+        ),
+    ]
+
+
+@hookimpl
+def i1_schedules() -> list[Component]:
+    """Offers constant, cosine and warm-up, stable, decay."""
+    return [
+        Component("constant", "i1_train.schedules:Constant", "one learning rate, as published"),
+        Component("warmup_cosine", "i1_train.schedules:WarmupCosine", "linear rise, half a cosine down"),
+        Component(
+            "warmup_stable_decay",
+            "i1_train.schedules:WarmupStableDecay",
+            "linear rise, constant, linear tail",
+        ),
+    ]
+
+
+@hookimpl
+def i1_loggers() -> list[Component]:
+    """Offers JSON lines and TensorBoard."""
+    return [
+        Component("jsonl", "i1_train.loggers.jsonl:Jsonl", "one JSON line per step"),
+        Component("tensorboard", "i1_train.loggers.tensorboard:TensorBoard", "event files for TensorBoard"),
+    ]

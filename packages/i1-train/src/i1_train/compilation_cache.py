@@ -1,0 +1,23 @@
+"""Where JAX keeps compiled programs, so that the second start of a run compiles nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Returns the default folder, the one that sampling uses: `$XDG_CACHE_HOME/i1/jax`, or `~/.cache/i1/jax`."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "i1" / "jax"
+
+
+def enable_compilation_cache() -> None:
+    """Turns JAX's persistent compilation cache on for this process.
+
+    `JAX_COMPILATION_CACHE_DIR` chooses another folder; when it is empty the cache stays off.
+    """
+    import jax  # noqa: PLC0415  (after the command line was parsed)
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and jax.config.jax_compilation_cache_dir is None:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder()))

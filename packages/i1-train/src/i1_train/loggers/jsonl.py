@@ -1,0 +1,61 @@
+"""Metrics as JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from i1_train.loggers.base import Logger, LoggerConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jsonl(LoggerConfig):
+    """One line per step in a file of the workdir, each an object with `step`, `loss` and the other metrics.
+
+    Attributes:
+        file: the file's name.
+    """
+
+    file: str = "metrics.jsonl"
+
+    def build(self, workdir: Path, step: int) -> JsonlLogger:
+        """Opens the file and cuts it after the line of step `step`."""
+        return JsonlLogger(workdir / self.file, step)
+
+
+class JsonlLogger(Logger):
+    """Appends to a JSON-lines file."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._file = path.open("a+b")
+        self._file.seek(0)
+        end = 0
+        for line in self._file:
+            if not line.endswith(b"\n") or _step_of(line) > step:
+                break
+            end += len(line)
+        self._file.truncate(end)
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Writes one line."""
+        self._file.write(json.dumps({"step": step, **metrics}).encode() + b"\n")
+
+    def flush(self) -> None:
+        """Writes to the disk."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def _step_of(line: bytes) -> float:
+    """Returns the step of a line; infinity for a line that is damaged."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")

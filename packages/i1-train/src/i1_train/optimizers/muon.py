@@ -1,0 +1,68 @@
+"""Muon: orthogonalised momentum for matrices, Adam for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import optax
+from optax import contrib
+
+from i1_train.leaves import Leaf
+from i1_train.optimizers.base import MomentDtype, OptimizerConfig
+from i1_train.schedules import Schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class Muon(OptimizerConfig):
+    """Muon (https://kellerjordan.github.io/posts/muon/) with updates of Adam's size (arXiv 2502.16982).
+
+    A kernel stacked over layers is a batch of matrices, each orthogonalised by itself.
+
+    Attributes:
+        momentum: decay of the momentum.
+        nesterov: whether the update looks one step ahead.
+        iterations: Newton-Schulz iterations.
+        update_rms: root mean square of a matrix update before the learning rate; 0.2 is Adam's usual size.
+        matrix_pattern: regular expression of the released names that are orthogonalised; others, and arrays that are
+            not matrices, follow Adam. The default leaves out the first and the last layer.
+        b1: Adam's decay of the first moment.
+        b2: Adam's decay of the second moment.
+        eps: of both.
+        moment_dtype: of the momentum; Adam's moments are float32.
+    """
+
+    momentum: float = 0.95
+    nesterov: bool = True
+    iterations: int = 5
+    update_rms: float = 0.2
+    matrix_pattern: str = r"(?!x_embedder/|final_layer/).*kernel"
+    b1: float = 0.9
+    b2: float = 0.95
+    eps: float = 1e-8
+    moment_dtype: MomentDtype = "float32"
+
+    def build(self, schedule: Schedule, leaves: Mapping[str, Leaf]) -> optax.GradientTransformation:
+        """Returns the transformation."""
+        return contrib.muon(
+            schedule,
+            ns_steps=self.iterations,
+            beta=self.momentum,
+            eps=self.eps,
+            nesterov=self.nesterov,
+            mu_dtype=self.moment_dtype,
+            consistent_rms=self.update_rms,
+            adam_b1=self.b1,
+            adam_b2=self.b2,
+            weight_decay=self.weight_decay,
+            adam_weight_decay=self.weight_decay,
+            weight_decay_mask=self.decayed(leaves),
+            muon_weight_dimension_numbers={path: self._matrix(leaf) for path, leaf in leaves.items()},
+        )
+
+    def _matrix(self, leaf: Leaf) -> contrib.MuonDimensionNumbers | None:
+        """Returns the axes of a matrix, (inputs..., outputs) after the layer axis, or None for Adam."""
+        first = int(leaf.stacked)
+        if leaf.ndim - first < 2 or not leaf.matches(self.matrix_pattern):
+            return None
+        return contrib.MuonDimensionNumbers(tuple(range(first, leaf.ndim - 1)), leaf.ndim - 1)

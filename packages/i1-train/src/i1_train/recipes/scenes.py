@@ -1,0 +1,78 @@
+"""The recipes of the embedded model: i1 in small, on procedural scenes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from i1_data.config import DataConfig
+from i1_data.scenes.source import ScenesSource
+from i1_model.adapters.transformer import TransformerAdapter
+from i1_model.autoencoders.patch import PatchAutoencoder
+from i1_model.backbones.dual_stream import DualStream
+from i1_model.config import ModelConfig
+from i1_model.flow import RectifiedFlow
+from i1_model.text_encoders.hash import HashEncoder
+
+from i1_train.config import SamplingDefaults, TrainConfig
+from i1_train.loggers.tensorboard import TensorBoard
+from i1_train.optimizers.adam import Adam
+from i1_train.schedules import Constant, WarmupStableDecay
+
+PREVIEW_PROMPTS = (
+    "a red circle above a blue square",
+    "three yellow stars",
+    "a pink ring",
+    "a green triangle and a black cross",
+    'the word "CAT" in purple',
+    "a star on the left",
+)
+
+
+def scenes() -> TrainConfig:
+    """The i1 architecture in small: dual stream, long skips, transformer adapter, no AdaLN, sandwich norms."""
+    return TrainConfig(
+        recipe="scenes",
+        model=ModelConfig(
+            backbone=DualStream(hidden_width=192, num_heads=6, depth=9, patch_size=2),
+            adapter=TransformerAdapter(num_blocks=2, num_heads=6),
+            text_encoders=(HashEncoder(num_tokens=32),),
+            autoencoder=PatchAutoencoder(factor=4),
+            flow=RectifiedFlow(prediction="x"),
+            resolution=64,
+        ),
+        data=DataConfig(sources=(ScenesSource(),), resolution=64),
+        optimizer=Adam(),
+        schedule=WarmupStableDecay(lr=1e-3, warmup=500, decay=10_000, final_lr=1e-5),
+        batch_size=64,
+        steps=60_000,
+        ema_decay=0.999,
+        ema_warmup=True,
+        checkpoint_every=1000,
+        keep_checkpoints=2,
+        preview_prompts=PREVIEW_PROMPTS,
+        sampling=SamplingDefaults(steps=50, guidance_scale=3.0, shift=1.0, rescale=0.0),
+    )
+
+
+def scenes_tiny() -> TrainConfig:
+    """The same in very small, for tests: a step takes milliseconds, and nothing is learnt to speak of."""
+    full = scenes()
+    return dataclasses.replace(
+        full,
+        recipe="scenes-tiny",
+        model=dataclasses.replace(
+            full.model,
+            backbone=DualStream(hidden_width=32, num_heads=2, depth=3, patch_size=2, layers="scan"),
+            adapter=TransformerAdapter(num_blocks=1, num_heads=2),
+            text_encoders=(HashEncoder(num_tokens=32, width=32),),
+            autoencoder=PatchAutoencoder(factor=8),
+        ),
+        data=DataConfig(sources=(ScenesSource(num_records=1000),), resolution=64),
+        schedule=Constant(lr=1e-3),
+        batch_size=4,
+        steps=20,
+        checkpoint_every=10,
+        loggers=(full.loggers[0], TensorBoard(every=1)),
+        preview_prompts=PREVIEW_PROMPTS[:2],
+        sampling=SamplingDefaults(steps=4, guidance_scale=2.0, shift=1.0, rescale=0.0),
+    )

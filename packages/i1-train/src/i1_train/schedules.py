@@ -1,0 +1,131 @@
+"""Learning rates over steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+from i1_hooks import ComponentConfig, UserError
+
+Schedule = Callable[[jax.Array], jax.Array]
+"""From the number of finished steps (int32 scalar) to the learning rate (float32 scalar); pure and jittable."""
+
+
+class ScheduleConfig(ComponentConfig, kind="schedules"):
+    """Base of every schedule's configuration."""
+
+    def build(self, steps: int) -> Schedule:
+        """Returns the schedule of a run of `steps` steps."""
+        raise NotImplementedError(f"{type(self).__qualname__} must define build()")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constant(ScheduleConfig):
+    """One learning rate, after a linear warm-up if wanted.
+
+    Attributes:
+        lr: the learning rate; the published 1e-4 by default.
+        warmup: steps of linear rise from 0; step n of them uses lr * n / warmup.
+    """
+
+    lr: float = 1e-4
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        _check(self.lr, warmup=self.warmup)
+
+    def build(self, steps: int) -> Schedule:
+        """Returns the schedule; the length of the run does not matter."""
+        del steps
+        return lambda step: self.lr * _rise(step, self.warmup)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmupCosine(ScheduleConfig):
+    """Linear warm-up, then half a cosine down to a last value at the end of the run (arXiv 1608.03983).
+
+    Attributes:
+        lr: the highest learning rate.
+        warmup: steps of linear rise from 0.
+        final_lr: the learning rate at the end.
+    """
+
+    lr: float = 1e-4
+    warmup: int = 1000
+    final_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.lr, warmup=self.warmup)
+
+    def build(self, steps: int) -> Schedule:
+        """Returns the schedule.
+
+        Raises:
+            UserError: when the warm-up is longer than the run.
+        """
+        _check_length(steps, warmup=self.warmup)
+        length = max(1, steps - self.warmup)
+
+        def schedule(step: jax.Array) -> jax.Array:
+            done = jnp.clip((step.astype(jnp.float32) - self.warmup) / length, 0.0, 1.0)
+            cosine = 0.5 * (1.0 + jnp.cos(math.pi * done))
+            return _rise(step, self.warmup) * (self.final_lr + (self.lr - self.final_lr) * cosine)
+
+        return schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmupStableDecay(ScheduleConfig):
+    """Linear warm-up, a constant middle, a linear tail (arXiv 2404.06395).
+
+    Attributes:
+        lr: the learning rate of the middle.
+        warmup: steps of linear rise from 0.
+        decay: steps of the linear fall at the end of the run.
+        final_lr: the learning rate at the end.
+    """
+
+    lr: float = 1e-4
+    warmup: int = 1000
+    decay: int = 1000
+    final_lr: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self.lr, warmup=self.warmup, decay=self.decay)
+
+    def build(self, steps: int) -> Schedule:
+        """Returns the schedule.
+
+        Raises:
+            UserError: when warm-up and decay together are longer than the run.
+        """
+        _check_length(steps, warmup=self.warmup, decay=self.decay)
+
+        def schedule(step: jax.Array) -> jax.Array:
+            left = jnp.clip((steps - step.astype(jnp.float32)) / max(1, self.decay), 0.0, 1.0)
+            return _rise(step, self.warmup) * (self.final_lr + (self.lr - self.final_lr) * left)
+
+        return schedule
+
+
+def _rise(step: jax.Array, warmup: int) -> jax.Array:
+    return jnp.minimum(1.0, (step.astype(jnp.float32) + 1.0) / max(1, warmup))
+
+
+def _check(lr: float, **lengths: int) -> None:
+    if lr <= 0:
+        raise UserError(f"schedule: lr must be above 0, got {lr}")
+    for name, length in lengths.items():
+        if length < 0:
+            raise UserError(f"schedule: {name} must be 0 or more steps, got {length}")
+
+
+def _check_length(steps: int, **lengths: int) -> None:
+    if sum(lengths.values()) > steps:
+        parts = " + ".join(f"{name} {length}" for name, length in lengths.items())
+        raise UserError(
+            f"schedule: {parts} steps do not fit into a run of {steps} steps; shorten them or set steps higher"
+        )

@@ -1,0 +1,131 @@
+"""The training step: from a state and a batch to the next state and its metrics, one jitted function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from i1_model.denoiser import draw_dropped
+
+from i1_train.config import TrainConfig
+from i1_train.leaves import Params, scale
+from i1_train.objectives import Example
+from i1_train.parts import Parts
+
+State = dict[str, Any]
+"""`params` and `ema` (of the trained parameters, float32) by path, `opt`, and `step`, the number of finished steps."""
+Batch = dict[str, Any]
+"""`image` uint8 (B, H, W, 3) and `tokens`, per text encoder a dict of arrays with leading dimension B."""
+Metrics = dict[str, jax.Array]
+TrainStep = Callable[[State, Any, Batch], tuple[State, Metrics]]
+
+
+def init_state(config: TrainConfig, parts: Parts) -> State:
+    """Returns the state before the first step; a pure function of the seed."""
+    params = parts.network.init(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1))
+    trained = {path: params[path] for path in parts.trained}
+    return {
+        "params": params,
+        "ema": {path: jnp.copy(value) for path, value in trained.items()},
+        "opt": parts.optimizer.init(trained),
+        "step": jnp.zeros((), jnp.int32),
+    }
+
+
+def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
+    """Returns the jitted step `(state, encoder_params, batch) -> (state, metrics)`; the state is donated.
+
+    Every draw comes from `fold_in(key(seed), step)`. Metrics are float32 scalars: `loss`, `grad_norm` (of the trained
+    parameters, before clipping), `learning_rate`.
+    """
+
+    def step(state: State, encoder_params: Any, batch: Batch) -> tuple[State, Metrics]:
+        key = jax.random.fold_in(jax.random.key(config.seed), state["step"])
+        key_latents, key_example, key_drop = jax.random.split(key, 3)
+        captions, masks = encode_captions(parts, encoder_params["text"], batch["tokens"])
+        images = to_float(batch["image"])
+        latents = parts.autoencoder.encode(encoder_params["autoencoder"], images, key_latents)
+        example = config.objective.draw(config.model.flow, key_example, latents)
+        drop = draw_dropped(key_drop, config.model.null_caption_prob, images.shape[0], len(captions))
+
+        trained = {path: state["params"][path] for path in parts.trained}
+        fixed = {path: value for path, value in state["params"].items() if path not in trained}
+        inputs = (example, captions, masks, drop)
+        loss, grads = mean_gradient(config, parts, trained, fixed, inputs)
+        grads, grad_norm = clip(scale(grads, parts.trained_layers), config.clip_norm)
+        updates, opt = parts.optimizer.update(grads, state["opt"], trained)
+        trained = optax.apply_updates(trained, scale(updates, parts.update_factors))
+        new_state = {
+            "params": {**fixed, **trained},
+            "ema": average(state["ema"], trained, decay_at(config, state["step"])),
+            "opt": opt,
+            "step": state["step"] + 1,
+        }
+        learning_rate = jnp.asarray(parts.schedule(state["step"]), jnp.float32)
+        return new_state, {"loss": loss, "grad_norm": grad_norm, "learning_rate": learning_rate}
+
+    return jax.jit(step, donate_argnums=0)
+
+
+def to_float(images: jax.Array) -> jax.Array:
+    """Returns uint8 pixels as float32 in [-1, 1]."""
+    return images.astype(jnp.float32) / 255.0 * 2.0 - 1.0
+
+
+def encode_captions(parts: Parts, text_params: Any, tokens: Any) -> tuple[list[jax.Array], list[jax.Array]]:
+    """Returns embeddings (B, T, W) and masks (B, T) of every text encoder; nothing is differentiated through them."""
+    captions = [
+        encoder.encode(params, tokens_of_one)
+        for encoder, params, tokens_of_one in zip(parts.text_encoders, text_params, tokens, strict=True)
+    ]
+    return captions, [tokens_of_one["mask"] for tokens_of_one in tokens]
+
+
+def mean_gradient(
+    config: TrainConfig, parts: Parts, trained: Params, fixed: Params, inputs: Any
+) -> tuple[jax.Array, Params]:
+    """Returns the mean loss over the batch and its gradient, computed in `grad_accumulation` equal parts."""
+
+    def loss_of(trained: Params, inputs: Any) -> jax.Array:
+        example: Example
+        example, captions, masks, drop = inputs
+        denoiser = parts.network.denoiser({**fixed, **trained})
+        prediction = denoiser(example["noisy"], example["time"], captions, masks, drop)
+        return jnp.mean(config.objective.losses(config.model.flow, prediction, example))
+
+    num_parts = config.grad_accumulation
+    if num_parts == 1:
+        return jax.value_and_grad(loss_of)(trained, inputs)
+
+    def accumulate(total: Any, part: Any) -> tuple[Any, None]:
+        return jax.tree.map(jnp.add, total, jax.value_and_grad(loss_of)(trained, part)), None
+
+    cut = jax.tree.map(lambda x: x.reshape(num_parts, x.shape[0] // num_parts, *x.shape[1:]), inputs)
+    zero = jax.tree.map(jnp.zeros_like, (jnp.zeros((), jnp.float32), trained))
+    total, _ = jax.lax.scan(accumulate, zero, cut)
+    return jax.tree.map(lambda x: x / num_parts, total)
+
+
+def clip(grads: Params, largest: float | None) -> tuple[Params, jax.Array]:
+    """Scales gradients down to a global norm of at most `largest`; returns them with the norm they had."""
+    norm = optax.global_norm(grads)
+    if largest is None:
+        return grads, norm
+    return {path: jnp.where(norm < largest, g, g / norm * largest) for path, g in grads.items()}, norm
+
+
+def average(ema: Params, params: Params, decay: jax.Array) -> Params:
+    """Returns `(1 - decay) params + decay ema` in float32."""
+    return {path: (1 - decay) * params[path].astype(jnp.float32) + decay * old for path, old in ema.items()}
+
+
+def decay_at(config: TrainConfig, step: jax.Array) -> jax.Array:
+    """Returns the decay of the average after `step` finished steps, a float32 scalar."""
+    decay = jnp.float32(config.ema_decay)
+    if not config.ema_warmup:
+        return decay
+    count = step.astype(jnp.float32) + 1
+    return jnp.minimum(decay, (1 + count) / (10 + count))
