@@ -9,8 +9,10 @@ import numpy as np
 from i1_bench.scenes.regions import Region, nearest_colour
 from i1_bench.scenes.templates import shape_bank
 
-MIN_OVERLAP = 0.80
-"""Intersection over union with the best template below which a region has no shape."""
+MIN_OVERLAP = {"circle": 0.88, "square": 0.88, "triangle": 0.85, "star": 0.78, "cross": 0.78, "ring": 0.78}
+"""Intersection over union with the best template below which a region has no shape; lower for long outlines."""
+SHARPNESS = 4.0
+"""Slope given to edges before comparison, so that blur changes nothing but small details."""
 MAX_MIXED = 0.12
 """Share of pixels of other colours above which a region has no colour."""
 
@@ -39,25 +41,26 @@ class Measured:
 def measure(region: Region) -> Measured:
     """Recognises a region by overlap with the canonical shapes of the same area and centroid.
 
-    Overlap is intersection over union of coverages: `sum(min(a, b)) / sum(max(a, b))`.
+    Overlap is intersection over union of coverages: `sum(min(a, b)) / sum(max(a, b))`, after sharpening.
     """
     bank = shape_bank()
-    height, width = region.coverage.shape
-    columns = np.arange(width) + 0.5 + region.left - region.x
-    rows = np.arange(height) + 0.5 + region.top - region.y
-    sizes = np.sqrt(region.area / bank.area)
+    coverage = np.clip((region.coverage - 0.5) * SHARPNESS + 0.5, 0, 1)
+    area = float(coverage.sum())
+    columns, rows = np.arange(coverage.shape[1]) + 0.5, np.arange(coverage.shape[0]) + 0.5
+    x, y = float(coverage.sum(0) @ columns) / area, float(coverage.sum(1) @ rows) / area
+    sizes = np.sqrt(area / bank.area)
     overlaps = np.empty(len(bank.names))
     for k, size in enumerate(sizes):
-        template = bank.coverage(k, float(size), columns, rows)
-        shared = float(np.minimum(template, region.coverage).sum())
-        overlaps[k] = shared / (region.area + float(size) ** 2 * bank.area[k] - shared)
+        template = bank.coverage(k, float(size), columns - x, rows - y, softness=1 / SHARPNESS)
+        shared = float(np.minimum(template, coverage).sum())
+        overlaps[k] = shared / (2 * area - shared)
     best = int(overlaps.argmax())
-    x, y = np.array([region.x, region.y]) + sizes[best] * bank.offset[best]
+    dx, dy = sizes[best] * bank.offset[best]
     return Measured(
-        shape=bank.names[best] if overlaps[best] >= MIN_OVERLAP else None,
+        shape=bank.names[best] if overlaps[best] >= MIN_OVERLAP[bank.names[best]] else None,
         colour=nearest_colour(region.colour) if region.mixed <= MAX_MIXED else None,
-        x=float(x),
-        y=float(y),
+        x=region.left + x + float(dx),
+        y=region.top + y + float(dy),
         size=float(sizes[best]),
         overlap=float(overlaps[best]),
     )
