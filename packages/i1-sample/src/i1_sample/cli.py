@@ -1,0 +1,176 @@
+"""The command `i1 sample`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from i1_hooks import UserError, get_registry
+
+from i1_sample.outputs import output_paths
+
+if TYPE_CHECKING:
+    from i1_sample.pipeline import Job, StepEvent
+
+_EPILOG = """\
+A component (--solver, --time-grid, --guidance, --rewriter) is a name, or JSON with its fields:
+  --guidance '{"component": "cfg", "rescale": 0.7, "interval_start": 0.2}'
+Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, by default $XDG_CACHE_HOME/i1/jax or ~/.cache/i1/jax,
+which makes every run after the first start in seconds.
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{self.prog}: {message}; `{self.prog} --help` lists the options")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of `i1 sample`; choices come from the registered plugins."""
+    parser = _Parser(
+        prog="i1 sample",
+        description="Make pictures from prompts.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("prompts", nargs="*", metavar="PROMPT", help="what to draw; several prompts give several pictures")
+    add(
+        "--prompts-file",
+        type=Path,
+        metavar="FILE",
+        help="one prompt per line, after those on the command line",
+    )
+    add("--model", default="scenes", help="a model folder, a training workdir, or a name (default: scenes)")
+    add("--output", "--outdir", type=Path, metavar="PATH", help="F.png (numbered for several), or a folder")
+    add("--num-images", type=int, default=1, metavar="N", help="pictures per prompt (default: 1)")
+    add("--seed", type=int, default=0, help="of the noise (default: 0)")
+    add(
+        "--start-index",
+        type=int,
+        default=0,
+        metavar="K",
+        help="make images K, K+1, ... of this seed (default: 0)",
+    )
+    add("--batch-size", type=int, metavar="N", help="pictures at a time; changes speed and memory alone")
+    model_default = "default: the model's"
+    add("--steps", "--num-steps", type=int, metavar="N", help=f"steps of the solver ({model_default})")
+    add(
+        "--guidance-scale",
+        "--cfg-scale",
+        "--cfg",
+        type=float,
+        metavar="W",
+        help=f"1 is none ({model_default})",
+    )
+    add("--guidance-rescale", "--cfg-rescale", type=float, metavar="PHI", help=f"0 to 1 ({model_default})")
+    add("--shift", type=float, metavar="S", help=f"of the time grid; 0 is none ({model_default})")
+    for flag, kind, default in (
+        ("--solver", "solvers", "euler"),
+        ("--time-grid", "time_grids", "shifted"),
+        ("--guidance", "guidances", "cfg"),
+        ("--rewriter", "rewriters", "none"),
+    ):
+        names = ", ".join(get_registry().components(kind))
+        add(
+            flag, type=_component(kind), default=default, metavar="NAME", help=f"{names} (default: {default})"
+        )
+    add("--dtype", choices=("float32", "bfloat16"), help=f"of weights and computation ({model_default})")
+    return parser
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs `i1 sample`.
+
+    Args:
+        argv: the arguments after `sample`.
+
+    Raises:
+        UserError: for a mistake on the command line, found before the model is loaded where possible.
+    """
+    parser = build_parser()
+    arguments = parser.parse_args(argv)
+    prompts = [*arguments.prompts, *_read_prompts(arguments.prompts_file)]
+    if not prompts:
+        parser.error("no prompt: give one in quotation marks, or a --prompts-file")
+    if arguments.num_images < 1:
+        parser.error(f"--num-images must be at least 1, got {arguments.num_images}")
+    paths = output_paths(arguments.output, prompts, arguments.num_images)
+
+    from i1_sample.pipeline import Pipeline
+
+    pipeline = Pipeline.from_pretrained(arguments.model, dtype=arguments.dtype)
+    job = pipeline.plan(
+        prompts,
+        num_inference_steps=arguments.steps,
+        guidance_scale=arguments.guidance_scale,
+        guidance_rescale=arguments.guidance_rescale,
+        shift=arguments.shift,
+        seed=arguments.seed,
+        num_images_per_prompt=arguments.num_images,
+        batch_size=arguments.batch_size,
+        first_index=arguments.start_index,
+        solver=arguments.solver,
+        time_grid=arguments.time_grid,
+        guidance=arguments.guidance,
+        rewriter=arguments.rewriter,
+    )
+    from PIL import Image
+
+    from i1_sample.png import describe, save_png
+
+    with _progress(job) as advance:
+        for event in pipeline.run(job):
+            advance(event)
+            if event.is_last:
+                for position, pixels in zip(event.positions, event.images(), strict=True):
+                    save_png(paths[position], Image.fromarray(pixels), describe(pipeline, job, position))
+    for path in paths:
+        print(f"wrote {path}")
+    return 0
+
+
+def _component(kind: str) -> Callable[[str], str | dict[str, Any]]:
+    """Returns a parser of a component: JSON with its fields, or a registered name."""
+
+    def parse(text: str) -> str | dict[str, Any]:
+        if text.lstrip().startswith("{"):
+            try:
+                return json.loads(text)
+            except ValueError as error:
+                raise UserError(f"{text!r} is not JSON: {error}") from error
+        get_registry().find(kind, text)
+        return text
+
+    return parse
+
+
+def _read_prompts(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise UserError(
+            f"--prompts-file {path}: {reason}; give a text file with one prompt per line"
+        ) from error
+    prompts = [line.strip() for line in lines if line.strip()]
+    if not prompts:
+        raise UserError(f"--prompts-file {path} holds no prompt; write one per line")
+    return prompts
+
+
+def _progress(job: Job) -> AbstractContextManager[Callable[[StepEvent], None]]:
+    """Shows a bar on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return nullcontext(lambda event: None)
+    from i1_sample.progress import StepBar
+
+    return StepBar(job.num_images * job.settings.num_steps)

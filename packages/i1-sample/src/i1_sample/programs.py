@@ -1,0 +1,150 @@
+"""The compiled parts of sampling: pure functions of arrays, one compilation each."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from i1_model.config import ModelConfig
+from i1_model.denoiser import Denoiser, init_denoiser
+
+from i1_sample.guidances.base import GuidanceConfig
+from i1_sample.solvers.base import SolverConfig
+
+
+class Programs:
+    """Everything that is compiled for one model configuration; parameters are arguments.
+
+    Args:
+        config: the model. Its frozen encoders and autoencoder are built here.
+
+    Attributes:
+        condition: encodes prompts, see `_condition`.
+        select: takes rows of a conditioning, see `_select`.
+        start: draws noise, see `_start`.
+        step: advances a batch, see `_step`.
+        decode: turns latents into pixels, see `_decode`.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        self.config = config
+        self.text_encoders = [encoder.build() for encoder in config.text_encoders]
+        self.autoencoder = config.autoencoder.build()
+        self.encoder_params = [encoder.params for encoder in self.text_encoders]
+        self.condition = jax.jit(self._condition, static_argnums=3)
+        self.select = jax.jit(self._select)
+        self.start = jax.jit(self._start, static_argnums=2)
+        self.step = jax.jit(self._step, static_argnums=(7, 8))
+        self.decode = jax.jit(self._decode)
+
+    @functools.cached_property
+    def _graph(self) -> Any:
+        graph, _ = jax.eval_shape(lambda: nnx.split(init_denoiser(self.config, jax.random.key(0))))
+        return graph
+
+    def _denoiser(self, params: Any) -> Denoiser:
+        return nnx.merge(self._graph, params)
+
+    def tokenize(self, prompts: Sequence[str]) -> list[dict[str, np.ndarray]]:
+        """Returns the host-side tokens of every text encoder.
+
+        Raises:
+            UserError: for a prompt that an encoder refuses.
+        """
+        return [encoder.tokenize(prompts) for encoder in self.text_encoders]
+
+    def _condition(
+        self, params: Any, encoder_params: Any, tokens: Sequence[Mapping[str, Any]], guided: bool
+    ) -> Any:
+        """Encodes P prompts.
+
+        Args:
+            params: the denoiser's.
+            encoder_params: the text encoders'.
+            tokens: what `tokenize` returned.
+            guided: whether the unconditional branch follows, with the null captions and the prompts' masks.
+
+        Returns:
+            A conditioning of P rows, or 2P when guided.
+        """
+        captions = [
+            encoder.encode(frozen, of_encoder)
+            for encoder, frozen, of_encoder in zip(self.text_encoders, encoder_params, tokens, strict=True)
+        ]
+        masks = [jnp.asarray(of_encoder["mask"], bool) for of_encoder in tokens]
+        denoiser = self._denoiser(params)
+        if not guided:
+            return denoiser.condition(captions, masks)
+        num_prompts = masks[0].shape[0]
+        drop = jnp.arange(2 * num_prompts) >= num_prompts
+        twice = [jnp.concatenate([a, a]) for a in (*captions, *masks)]
+        return denoiser.condition(twice[: len(captions)], twice[len(captions) :], [drop] * len(captions))
+
+    def _select(self, conditioning: Any, rows: Any) -> Any:
+        """Returns rows of a conditioning, one per image."""
+        return jax.tree.map(lambda array: array[rows], conditioning)
+
+    def _start(self, seed: Any, indices: Any, solver: SolverConfig) -> tuple[jax.Array, Any]:
+        """Returns the noise of images and the solver's first carry.
+
+        Args:
+            seed: uint32 scalar.
+            indices: (B,) uint32; the noise of image k is `normal(fold_in(key(seed), k))`, whatever the batch.
+            solver: the solver.
+        """
+        key = jax.random.key(seed)
+        draw = functools.partial(jax.random.normal, shape=self.config.latent_shape, dtype=jnp.float32)
+        noise = jax.vmap(lambda index: draw(jax.random.fold_in(key, index)))(indices)
+        return noise, solver.init(noise)
+
+    def _step(
+        self,
+        params: Any,
+        conditioning: Any,
+        x: jax.Array,
+        carry: Any,
+        t: Any,
+        t_next: Any,
+        scale: Any,
+        solver: SolverConfig,
+        guidance: GuidanceConfig | None,
+    ) -> tuple[jax.Array, Any]:
+        """Advances B images by one step of the solver.
+
+        Args:
+            params: the denoiser's.
+            conditioning: B rows, or 2B when there is a guidance.
+            x: (B, H, W, C) latents at t.
+            carry: the solver's.
+            t: float32 scalar.
+            t_next: float32 scalar.
+            scale: float32 scalar, the guidance's.
+            solver: the solver.
+            guidance: combines the halves of 2B rows; `None` leaves the conditional velocity alone.
+
+        Returns:
+            Latents at t_next and the next carry.
+        """
+        denoiser, flow = self._denoiser(params), self.config.flow
+
+        def predict(x: jax.Array, t: jax.Array) -> jax.Array:
+            times = jnp.full(x.shape[:1], t, jnp.float32)
+            return flow.velocity(denoiser.denoise(x, times, conditioning), x, times)
+
+        def velocity(x: jax.Array, t: jax.Array) -> jax.Array:
+            if guidance is None:
+                return predict(x, t)
+            conditional, unconditional = jnp.split(predict(jnp.concatenate([x, x]), t), 2)
+            return guidance.combine(conditional, unconditional, scale, t)
+
+        return solver.step(velocity, x, carry, t, t_next)
+
+    def _decode(self, autoencoder_params: Any, latents: jax.Array) -> jax.Array:
+        """Returns (B, H, W, 3) uint8 pixels: `x / 2 + 0.5`, clipped to [0, 1], rounded to 255 levels."""
+        images = self.autoencoder.decode(autoencoder_params, latents)
+        return jnp.round(jnp.clip(images / 2 + 0.5, 0.0, 1.0) * 255).astype(jnp.uint8)

@@ -1,0 +1,139 @@
+"""What decides a picture besides the model, the prompt and the seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from i1_hooks import ComponentConfig, UserError, from_dict
+
+from i1_sample.guidances.base import GuidanceConfig
+from i1_sample.solvers.base import SolverConfig
+from i1_sample.time_grids import TimeGridConfig
+
+ComponentT = TypeVar("ComponentT", bound=ComponentConfig)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingDefaults:
+    """A model's own defaults, stored as `sampling` in its `config.json`; these are the published ones.
+
+    Attributes:
+        steps: steps of the solver.
+        guidance_scale: w; 1 is no guidance.
+        shift: of the time grid.
+        rescale: of the guidance.
+    """
+
+    steps: int = 250
+    guidance_scale: float = 12.0
+    shift: float = 0.3
+    rescale: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleSettings:
+    """Settings of one call, checked and complete.
+
+    Attributes:
+        num_steps: steps of the solver, at least 1.
+        guidance_scale: w; 1 is no guidance.
+        solver: the integrator.
+        time_grid: the times it visits.
+        guidance: how the two velocities are combined.
+    """
+
+    num_steps: int
+    guidance_scale: float
+    solver: SolverConfig
+    time_grid: TimeGridConfig
+    guidance: GuidanceConfig
+
+    def __post_init__(self) -> None:
+        check_integer("steps", self.num_steps, 1)
+        if not _is_number(self.guidance_scale) or not math.isfinite(self.guidance_scale):
+            raise UserError(f"guidance scale must be a finite number, got {self.guidance_scale!r}")
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether the unconditional branch is evaluated at all."""
+        return self.guidance.uses_unconditional and self.guidance_scale != 1
+
+
+def resolve_settings(
+    defaults: SamplingDefaults,
+    *,
+    num_inference_steps: int | None = None,
+    guidance_scale: float | None = None,
+    guidance_rescale: float | None = None,
+    shift: float | None = None,
+    solver: SolverConfig | str | Mapping[str, Any] = "euler",
+    time_grid: TimeGridConfig | str | Mapping[str, Any] = "shifted",
+    guidance: GuidanceConfig | str | Mapping[str, Any] = "cfg",
+) -> SampleSettings:
+    """Completes what a caller gave with a model's defaults.
+
+    A component is given as an object, a registered name, or a mapping with the name under `component`. The rescale
+    and the shift belong to the guidance and the time grid: a component given by name takes the model's defaults
+    where it has such a field.
+
+    Raises:
+        UserError: for an unknown name, a wrong type or range, or a rescale or shift for a component without one.
+    """
+    return SampleSettings(
+        num_steps=defaults.steps if num_inference_steps is None else num_inference_steps,
+        guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
+        solver=component(SolverConfig, solver),
+        time_grid=_component_with(TimeGridConfig, time_grid, "shift", shift, defaults.shift),
+        guidance=_component_with(GuidanceConfig, guidance, "rescale", guidance_rescale, defaults.rescale),
+    )
+
+
+def component(base: type[ComponentT], given: ComponentT | str | Mapping[str, Any]) -> ComponentT:
+    """Returns the component that an object, a name or a mapping stands for.
+
+    Raises:
+        UserError: for an unknown name, or fields that do not fit.
+    """
+    return given if isinstance(given, base) else from_dict(base, given, base.kind)
+
+
+def _component_with(
+    base: type[ComponentT], given: Any, field: str, value: float | None, default: float
+) -> ComponentT:
+    config = component(base, given)
+    has_field = any(f.name == field for f in dataclasses.fields(config))  # pyright: ignore[reportArgumentType] (components are dataclasses)
+    if value is None:
+        if isinstance(given, str) and has_field:
+            return dataclasses.replace(config, **{field: default})  # pyright: ignore[reportArgumentType]
+        return config
+    if not has_field:
+        raise UserError(
+            f"{field} {value} does not apply: {type(config).__name__} has no {field}; leave it out"
+        )
+    if not _is_number(value):
+        raise UserError(f"{field} must be a number, got {value!r}")
+    return dataclasses.replace(config, **{field: float(value)})  # pyright: ignore[reportArgumentType]
+
+
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
+    """Checks an integer setting.
+
+    Raises:
+        UserError: unless value is an `int` from low to high.
+    """
+    bounds = f"of at least {low}" if high is None else f"from {low} to {high}"
+    if (
+        not isinstance(value, int)
+        or isinstance(value, bool)
+        or value < low
+        or (high is not None and value > high)
+    ):
+        raise UserError(f"{name} must be an integer {bounds}, got {value!r}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
