@@ -103,6 +103,11 @@ def test_folders_follow_the_environment(monkeypatch, tmp_path):
     assert found["Hugging Face cache"]["free_bytes"] > 0
 
 
+def test_a_compilation_cache_that_is_off(monkeypatch):
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+    assert "jax compilation cache" not in machine.folders()
+
+
 def test_a_file_where_a_folder_should_be(monkeypatch, tmp_path):
     Path(tmp_path / "file").write_text("")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "file"))

@@ -85,14 +85,15 @@ def host_memory() -> dict[str, int]:
 
 def folders() -> dict[str, dict[str, Any]]:
     """Returns the working folder and the cache folders: path, size, free disk, and what sets them."""
-    home_cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    compilation = os.environ.get("JAX_COMPILATION_CACHE_DIR", home_cache / "i1" / "jax")
-    hugging_face = os.environ.get("HF_HOME", home_cache / "huggingface")
-    return {
-        "working folder": _folder(Path.cwd(), "", measure=False),
-        "jax compilation cache": _folder(Path(compilation), " with the JAX_COMPILATION_CACHE_DIR variable"),
-        "Hugging Face cache": _folder(Path(hugging_face), " with the HF_HOME variable"),
-    }
+    home_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    compilation = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(home_cache / "i1" / "jax"))
+    hugging_face = os.environ.get("HF_HOME") or home_cache / "huggingface"
+    found = {"working folder": _folder(Path.cwd(), "", measure=False)}
+    if compilation:  # an empty variable turns the cache off
+        set_by = " with the JAX_COMPILATION_CACHE_DIR variable"
+        found["jax compilation cache"] = _folder(Path(compilation), set_by)
+    found["Hugging Face cache"] = _folder(Path(hugging_face), " with the HF_HOME variable")
+    return found
 
 
 def _folder(path: Path, set_by: str, *, measure: bool = True) -> dict[str, Any]:

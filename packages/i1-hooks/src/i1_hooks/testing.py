@@ -113,7 +113,7 @@ def _round_trip(config: object, registry: Registry) -> Iterator[str]:
 
 @contextlib.contextmanager
 def temporary_registry(*plugins: object, files: Sequence[str | Path] = ()) -> Iterator[Registry]:
-    """Makes a registry of the installed plugins, the given ones and the given files current in a `with` block.
+    """Makes a registry of the installed and the given plugins and files current in a `with` block.
 
     Args:
         *plugins: plugin modules, or objects with hooks.

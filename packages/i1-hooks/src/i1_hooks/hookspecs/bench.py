@@ -1,0 +1,104 @@
+"""Hooks for what i1-bench is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from i1_hooks.component import Component
+from i1_hooks.hookspecs.markers import hookspec
+
+
+@hookspec
+def i1_judges() -> Iterable[Component]:
+    """Returns judges: measurements of one generated picture.
+
+    Each is a `i1_bench.judges.JudgeConfig`.
+
+    Example:
+        from dataclasses import dataclass
+
+        from i1_bench.judges import Judge, JudgeConfig, Verdict
+        from i1_hooks import Component, hookimpl
+
+
+        class Brightness(Judge):
+            def __init__(self, tolerance):
+                self.tolerance = tolerance
+
+            def judge(self, image, spec):
+                found = float(image.mean())
+                if abs(found - spec) <= self.tolerance:
+                    return Verdict(score=1.0, seen=found)
+                return Verdict(score=0.0, reason=f"mean {found:.0f}, not {spec}", seen=found)
+
+
+        @dataclass(frozen=True, kw_only=True)
+        class BrightnessJudge(JudgeConfig):
+            '''Whether the mean of all pixels is near what was asked for.'''
+
+            tolerance: float = 10.0
+
+            def build(self):
+                return Brightness(self.tolerance)
+
+
+        @hookimpl
+        def i1_judges():
+            return [Component("brightness", f"{__name__}:BrightnessJudge", "the mean of all pixels")]
+    """
+    raise AssertionError("a specification is never called")
+
+
+@hookspec
+def i1_benchmarks() -> Iterable[Component]:
+    """Returns benchmarks: prompt sets with their scoring.
+
+    Each is a `i1_bench.benchmarks.BenchmarkConfig`.
+
+    Example:
+        from dataclasses import dataclass
+        from pathlib import PurePosixPath
+
+        from i1_bench.benchmarks import Benchmark, BenchmarkConfig, Prompt, Request
+        from i1_bench.judges import Judge, Verdict
+        from i1_hooks import Component, hookimpl
+
+
+        class IsDark(Judge):
+            def judge(self, image, spec):
+                return Verdict(score=float(image.mean() < 128), seen=float(image.mean()))
+
+
+        class Nights(Benchmark):
+            name = "nights"
+
+            def requests(self, images_per_category, seed):
+                prompt = Prompt(text="a night sky", category="night", split="all", spec=None)
+                return [
+                    Request(prompt=prompt, path=PurePosixPath(f"night/{i}.png"), noise=i)
+                    for i in range(images_per_category)
+                ]
+
+            def judge(self):
+                return IsDark()
+
+            def scores(self, prompts, verdicts, seed):
+                return {"score": sum(verdict.score for verdict in verdicts) / len(verdicts)}
+
+            def headline(self, scores):
+                return f"dark nights: {scores['score']:.2f}"
+
+
+        @dataclass(frozen=True, kw_only=True)
+        class NightBenchmark(BenchmarkConfig):
+            '''Whether nights are dark.'''
+
+            def build(self):
+                return Nights()
+
+
+        @hookimpl
+        def i1_benchmarks():
+            return [Component("nights", f"{__name__}:NightBenchmark", "whether nights are dark")]
+    """
+    raise AssertionError("a specification is never called")
