@@ -6,6 +6,43 @@ from i1_hooks import Component, hookimpl
 
 
 @hookimpl
+def i1_backbones() -> list[Component]:
+    """Offers the backbones."""
+    return [
+        Component(
+            "dual_stream",
+            "i1_model.backbones.dual_stream:DualStream",
+            "image and text streams, joint attention; i1",
+        ),
+    ]
+
+
+@hookimpl
+def i1_adapters() -> list[Component]:
+    """Offers the adapters."""
+    return [
+        Component("mlp", "i1_model.adapters.mlp:MLPAdapter", "two dense layers per token"),
+        Component(
+            "transformer",
+            "i1_model.adapters.transformer:TransformerAdapter",
+            "transformer blocks over the text; i1",
+        ),
+    ]
+
+
+@hookimpl
+def i1_flows() -> list[Component]:
+    """Offers the flow."""
+    return [
+        Component(
+            "rectified",
+            "i1_model.flow:RectifiedFlow",
+            "straight paths, logit-normal or uniform times, shift; i1",
+        ),
+    ]
+
+
+@hookimpl
 def i1_text_encoders() -> list[Component]:
     """Offers the text encoder that needs no weights."""
     return [

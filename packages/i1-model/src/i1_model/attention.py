@@ -1,0 +1,120 @@
+"""Attention: one function, several implementations."""
+
+from __future__ import annotations
+
+import contextlib
+import contextvars
+from collections.abc import Iterator
+from typing import Literal, get_args
+
+import jax
+import jax.numpy as jnp
+from i1_hooks import UserError, unknown
+from jax import Array
+
+AttentionName = Literal["auto", "xla", "cudnn", "splash"]
+LOWEST = jnp.finfo(jnp.float32).min
+BLOCK_BYTES = 32 * 2**20
+"""Logits above this size are computed in blocks of queries, this many bytes at a time."""
+SPLASH_LENGTH = 1024
+"""On TPU `auto` takes the splash kernel from this number of keys on."""
+
+_target: contextvars.ContextVar[str | None] = contextvars.ContextVar("i1_attention_target", default=None)
+
+
+@contextlib.contextmanager
+def target_platform(platform: Literal["cpu", "gpu", "tpu"]) -> Iterator[None]:
+    """Traces attention for another platform than this machine's, for ahead-of-time compilation."""
+    token = _target.set(platform)
+    try:
+        yield
+    finally:
+        _target.reset(token)
+
+
+def attention(
+    q: Array, k: Array, v: Array, mask: Array | None = None, implementation: AttentionName = "auto"
+) -> Array:
+    """Returns `softmax(q k^T / sqrt(D)) v` per head, the softmax in float32.
+
+    Masked keys are excluded; a row whose keys are all masked attends to all of them uniformly.
+
+    Args:
+        q: (B, S, heads, D).
+        k: (B, T, heads, D).
+        v: (B, T, heads, D).
+        mask: (B, T) bool, true for the keys that may be attended; None for all.
+        implementation: `"xla"` runs everywhere and never holds more than a block of logits of a long
+            sequence; `"cudnn"` is the fused kernel of NVIDIA GPUs; `"splash"` the Pallas kernel of TPUs;
+            `"auto"` picks by platform, dtype and length.
+
+    Returns:
+        (B, S, heads, D) in the dtype of `v`.
+
+    Raises:
+        UserError: for an unknown implementation, or one that this platform or dtype cannot run.
+    """
+    platform = _target.get() or jax.default_backend()
+    if implementation == "auto":
+        implementation = _choose(platform, q, k)
+    if implementation == "xla":
+        return xla_attention(q, k, v, mask)
+    if implementation == "cudnn":
+        from i1_model.attention_kernels import cudnn_attention, cudnn_problem
+
+        if platform != "gpu" or (problem := cudnn_problem(q)):
+            reason = problem if platform == "gpu" else f"needs an NVIDIA GPU and this runs on {platform}"
+            raise UserError(f"attention 'cudnn' {reason}; use 'auto' or 'xla'")
+        return cudnn_attention(q, k, v, mask)
+    if implementation == "splash":
+        from i1_model.attention_kernels import splash_attention
+
+        if platform != "tpu":
+            raise UserError(
+                f"attention 'splash' needs a TPU and this runs on {platform}; use 'auto' or 'xla'"
+            )
+        return splash_attention(q, k, v, mask)
+    raise unknown("attention implementation", implementation, get_args(AttentionName))
+
+
+def _choose(platform: str, q: Array, k: Array) -> AttentionName:
+    if platform == "gpu":
+        from i1_model.attention_kernels import cudnn_problem
+
+        return "xla" if cudnn_problem(q) else "cudnn"
+    if platform == "tpu" and k.shape[1] >= SPLASH_LENGTH:
+        return "splash"
+    return "xla"
+
+
+def xla_attention(
+    q: Array, k: Array, v: Array, mask: Array | None, *, block_bytes: int = BLOCK_BYTES
+) -> Array:
+    """Returns attention from plain array operations, over blocks of queries when the logits exceed
+    `block_bytes`.
+
+    A block is recomputed in the backward pass, so that training too holds one block of logits at a time.
+    Arguments and result as for `attention`.
+    """
+    batch, num_queries, num_heads, _ = q.shape
+    row_bytes = 4 * batch * num_heads * k.shape[1]
+    if num_queries * row_bytes <= block_bytes:
+        return _attend(q, k, v, mask)
+    size = max(1, block_bytes // row_bytes)
+    num_blocks = -(-num_queries // size)
+    size = -(-num_queries // num_blocks)
+    padding = num_blocks * size - num_queries
+    blocks = jnp.pad(q, ((0, 0), (0, padding), (0, 0), (0, 0)))
+    blocks = jnp.moveaxis(blocks.reshape(batch, num_blocks, size, *q.shape[2:]), 1, 0)
+    attend = jax.checkpoint(lambda block: _attend(block, k, v, mask), prevent_cse=False)
+    out = jnp.moveaxis(jax.lax.map(attend, blocks), 0, 1)
+    return out.reshape(batch, num_blocks * size, *q.shape[2:])[:, :num_queries]
+
+
+def _attend(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
+    scale = q.shape[-1] ** -0.5
+    logits = jnp.einsum("bqhd,bkhd->bhqk", q * scale, k, preferred_element_type=jnp.float32)
+    if mask is not None:
+        logits = jnp.where(mask[:, None, None, :], logits, LOWEST)
+    weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)
+    return jnp.einsum("bhqk,bkhd->bqhd", weights, v)

@@ -1,0 +1,91 @@
+"""Fused attention kernels of accelerators; chosen by `i1_model.attention.attention`."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+SPLASH_BLOCK = 512
+_LANES = 128
+
+
+def cudnn_problem(q: Array) -> str | None:
+    """Returns why cuDNN cannot run queries of this dtype and head width, or None."""
+    head_dim = q.shape[-1]
+    if q.dtype not in (jnp.bfloat16, jnp.float16):
+        return f"needs bfloat16 or float16 and got {q.dtype}: set compute_dtype='bfloat16'"
+    if head_dim % 8 or head_dim > 128:
+        return f"needs a head width that is a multiple of 8 up to 128 and got {head_dim}"
+    return None
+
+
+def cudnn_attention(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
+    """Runs cuDNN's fused attention; arguments as for `attention`."""
+    q, mask = _open_empty_rows(q, mask)
+    full = None if mask is None else mask[:, None, None, :]
+    return jax.nn.dot_product_attention(q, k, v, mask=full, implementation="cudnn")
+
+
+def splash_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interpret: bool = False) -> Array:
+    """Runs the splash kernel; arguments as for `attention`.
+
+    Lengths are padded to multiples of 128; keys that are padding or masked get another segment than the
+    queries.
+
+    Args:
+        q: (B, S, heads, D).
+        k: (B, T, heads, D).
+        v: (B, T, heads, D).
+        mask: (B, T) bool or None.
+        interpret: run the kernel's operations one by one on any platform, for tests.
+    """
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernel
+    from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
+
+    q, mask = _open_empty_rows(q, mask)
+    num_queries, num_keys, num_heads = q.shape[1], k.shape[1], q.shape[2]
+    if mask is None:
+        mask = jnp.ones((q.shape[0], num_keys), bool)
+    q = _pad_tokens(q * q.shape[-1] ** -0.5)
+    k, v = _pad_tokens(k), _pad_tokens(v)
+    key_segments = _pad_tokens(mask).astype(jnp.int32)
+    query_segments = jnp.ones(q.shape[:2], jnp.int32)
+
+    shape = (q.shape[1], k.shape[1])
+    block_q, block_kv = (_block(length) for length in shape)
+    run = kernel.make_splash_mha(
+        masks.MultiHeadMask([masks.FullMask(shape)] * num_heads),
+        block_sizes=kernel.BlockSizes(
+            block_q=block_q,
+            block_kv=block_kv,
+            block_kv_compute=block_kv,
+            block_q_dkv=block_q,
+            block_kv_dkv=block_kv,
+            block_kv_dkv_compute=block_kv,
+            use_fused_bwd_kernel=True,
+        ),
+        head_shards=1,
+        q_seq_shards=1,
+        interpret=interpret,
+    )
+    heads_first = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
+    out = jax.vmap(run)(*heads_first, segment_ids=kernel.SegmentIds(q=query_segments, kv=key_segments))
+    return jnp.swapaxes(out, 1, 2)[:, :num_queries].astype(v.dtype)
+
+
+def _block(length: int) -> int:
+    return next(size for size in (SPLASH_BLOCK, SPLASH_BLOCK // 2, _LANES) if length % size == 0)
+
+
+def _pad_tokens(x: Array) -> Array:
+    """Pads axis 1 with zeros to a multiple of 128."""
+    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % _LANES), *((0, 0),) * (x.ndim - 2)))
+
+
+def _open_empty_rows(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
+    """Makes rows without any valid key uniform without a kernel's help: zero queries, every key valid."""
+    if mask is None:
+        return q, None
+    any_valid = jnp.any(mask, axis=1)
+    return jnp.where(any_valid[:, None, None, None], q, 0), mask | ~any_valid[:, None]

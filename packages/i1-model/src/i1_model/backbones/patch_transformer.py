@@ -1,0 +1,237 @@
+"""What the transformer backbones share: patches in, patches out, positions, time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from i1_hooks import UserError
+from jax import Array
+
+from i1_model.attention import AttentionName
+from i1_model.backbones.base import Backbone, BackboneConfig, Conditioning, LatentSpec
+from i1_model.layers.connector import Connector
+from i1_model.layers.feed_forward import FeedForwardName
+from i1_model.layers.linear import Linear, affine
+from i1_model.layers.modulation import Affine, Modulation
+from i1_model.layers.norms import NormName, make_norm
+from i1_model.layers.positions import FrozenTable, sinusoidal_table
+from i1_model.layers.stack import LayersName, RematName
+from i1_model.layers.time_embedding import TimeEmbedder
+
+AdalnName = Literal["none", "time", "text", "time_and_text"]
+PositionsName = Literal["sinusoidal_and_rope", "sinusoidal_only", "rope_only"]
+BASE_RESOLUTION = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class PatchTransformerConfig(BackboneConfig):
+    """The options that all transformer backbones have.
+
+    Attributes:
+        hidden_width: width of the tokens, a multiple of 4 and of `num_heads`.
+        num_heads: of every attention.
+        depth: number of blocks; odd with `long_skip`.
+        patch_size: latent pixels along the edge of a patch.
+        mlp_ratio: inner width of the feed-forward part, before the 2/3 of SwiGLU.
+        feed_forward: its kind.
+        norm: kind of all norms.
+        qk_norm: whether queries and keys are normalised per head.
+        sandwich_norm: norms after attention and feed-forward as well, before the residual addition.
+        adaln: what modulates the blocks: nothing, time, the mean of the adapted text, or the sum of both.
+            With `"none"` the network is not told the time.
+        adaln_shift: whether the modulation has shifts.
+        long_skip: whether the second half of the blocks receives the outputs of the first.
+        positions: how image tokens know where they are.
+        rope_theta: base of the rotary frequencies.
+        repeat_text: whether the adapted text is given twice.
+        image_connector: one transformer block on the image tokens before positions are added.
+        attention: implementation.
+        layers: how the blocks are applied, see `i1_model.layers.stack`.
+        remat: what the backward pass recomputes, see there.
+    """
+
+    hidden_width: int = 2016
+    num_heads: int = 28
+    depth: int = 29
+    patch_size: int = 2
+    mlp_ratio: float = 4.0
+    feed_forward: FeedForwardName = "swiglu"
+    norm: NormName = "rms"
+    qk_norm: bool = True
+    sandwich_norm: bool = True
+    adaln: AdalnName = "none"
+    adaln_shift: bool = True
+    long_skip: bool = True
+    positions: PositionsName = "sinusoidal_and_rope"
+    rope_theta: float = 10000.0
+    repeat_text: bool = False
+    image_connector: bool = False
+    attention: AttentionName = "auto"
+    layers: LayersName = "unrolled"
+    remat: RematName = "none"
+
+    @property
+    def head_dim(self) -> int:
+        """Features per head."""
+        return self.hidden_width // self.num_heads
+
+    def check(self, spec: LatentSpec) -> None:
+        """Raises UserError for sizes that do not fit together."""
+        if self.hidden_width % self.num_heads:
+            raise UserError(
+                f"backbone num_heads {self.num_heads} does not divide hidden_width {self.hidden_width}"
+            )
+        if self.hidden_width % 4:
+            raise UserError(f"backbone hidden_width {self.hidden_width}: use a multiple of 4")
+        if spec.height % self.patch_size or spec.width % self.patch_size:
+            raise UserError(
+                f"backbone patch_size {self.patch_size} does not divide the latent of {spec.height}x"
+                f"{spec.width}: change patch_size, model.resolution or the autoencoder's factor"
+            )
+        if self.positions != "sinusoidal_only" and self.head_dim % 2:
+            raise UserError(f"rotary positions need an even head width, got {self.head_dim}")
+
+
+class PatchTransformer(Backbone):
+    """Patch embedding, positions, time and the final layer around a stack of blocks.
+
+    Args:
+        config: the options.
+        spec: the sizes.
+        key: random key.
+    """
+
+    def __init__(self, config: PatchTransformerConfig, spec: LatentSpec, key: Array) -> None:
+        config.check(spec)
+        width, patch = config.hidden_width, config.patch_size
+        self.config = config
+        self.spec = spec
+        self.grid = (spec.height // patch, spec.width // patch)
+        self.scale = BASE_RESOLUTION / spec.resolution
+        keys = jax.random.split(key, 4)
+        self.x_embedder = PatchEmbedder(patch, spec.channels, width, keys[0])
+        if config.image_connector:
+            self.image_connector = ImageConnector(config, keys[1])
+        if config.positions != "rope_only":
+            self.pos_embed = FrozenTable(jnp.asarray(sinusoidal_table(width, self.grid, self.scale)))
+        self.t_embedder = TimeEmbedder(width, keys[2])
+        self.final_layer = FinalLayer(config, patch * patch * spec.channels, keys[3])
+
+    def condition(self, tokens: Array, mask: Array) -> Conditioning:
+        """Returns the text, twice with `repeat_text`, and its mean where the modulation needs it."""
+        computed: dict[str, Array] = {}
+        if self.config.adaln in ("text", "time_and_text"):
+            computed["pooled"] = masked_mean(tokens, mask)
+        if self.config.repeat_text:
+            tokens, mask = jnp.concatenate([tokens, tokens], axis=1), jnp.concatenate([mask, mask], axis=1)
+        return Conditioning(tokens=tokens, mask=mask, computed=computed)
+
+    def embed_image(self, latents: Array) -> Array:
+        """Turns latents (B, H, W, C) into image tokens (B, N, width) with positions."""
+        x = self.x_embedder(latents)
+        if self.config.image_connector:
+            x = self.image_connector.connector(x, self.config.attention)
+        if self.config.positions != "rope_only":
+            x = x + self.pos_embed[...].astype(x.dtype)
+        return x
+
+    def modulation_vector(self, time: Array, conditioning: Conditioning) -> Array | None:
+        """Returns what modulates the blocks, (B, width) float32, or None."""
+        match self.config.adaln:
+            case "none":
+                return None
+            case "time":
+                return self.t_embedder(time)
+            case "text":
+                return conditioning.computed["pooled"]
+            case "time_and_text":
+                return self.t_embedder(time) + conditioning.computed["pooled"]
+
+    def read_image(self, x: Array, vector: Array | None) -> Array:
+        """Turns image tokens (B, N, width) into the prediction (B, H, W, C), float32."""
+        patches = self.final_layer(x, vector)
+        patch, (rows, columns) = self.config.patch_size, self.grid
+        x = patches.reshape(-1, rows, columns, patch, patch, self.spec.channels)
+        return jnp.swapaxes(x, 2, 3).reshape(-1, self.spec.height, self.spec.width, self.spec.channels)
+
+
+def block_modulation(config: PatchTransformerConfig, key: Array) -> Modulation | None:
+    """Returns the modulation of one block, or None without AdaLN."""
+    if config.adaln == "none":
+        return None
+    return Modulation(config.hidden_width, 6 if config.adaln_shift else 4, key)
+
+
+def masked_mean(tokens: Array, mask: Array) -> Array:
+    """Returns the mean of tokens (B, L, W) over the valid ones, float32 (B, W).
+
+    Zero for a row without any.
+    """
+    weights = mask.astype(jnp.float32)[:, :, None]
+    total = jnp.sum(tokens.astype(jnp.float32) * weights, axis=1)
+    return total / jnp.maximum(jnp.sum(weights, axis=1), 1)
+
+
+class PatchEmbedder(nnx.Module):
+    """A convolution whose stride is its kernel size, as a matrix product over patches."""
+
+    def __init__(self, patch: int, channels: int, width: int, key: Array) -> None:
+        self.proj = PatchConvolution(patch, channels, width, key)
+        self.patch = patch
+
+    def __call__(self, latents: Array) -> Array:
+        """Maps (B, H, W, C) to (B, H W / patch^2, width), row-major."""
+        batch, height, width, channels = latents.shape
+        patch = self.patch
+        x = latents.reshape(batch, height // patch, patch, width // patch, patch, channels)
+        x = jnp.swapaxes(x, 2, 3).reshape(batch, -1, patch * patch * channels)
+        kernel = self.proj.kernel[...]
+        return affine(x, kernel.reshape(-1, kernel.shape[-1]), self.proj.bias[...])
+
+
+class PatchConvolution(nnx.Module):
+    """The parameters of the patch embedding: `kernel` (patch, patch, channels, width) and `bias`."""
+
+    def __init__(self, patch: int, channels: int, width: int, key: Array) -> None:
+        init = jax.nn.initializers.lecun_normal(in_axis=(0, 1, 2), out_axis=3)
+        self.kernel = nnx.Param(init(key, (patch, patch, channels, width), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((width,), jnp.float32))
+
+
+class ImageConnector(nnx.Module):
+    """One connector block on image tokens."""
+
+    def __init__(self, config: PatchTransformerConfig, key: Array) -> None:
+        self.connector = Connector(
+            1,
+            config.hidden_width,
+            config.num_heads,
+            key,
+            mlp_ratio=config.mlp_ratio,
+            feed_forward=config.feed_forward,
+            norm=config.norm,
+            qk_norm=config.qk_norm,
+        )
+
+
+class FinalLayer(nnx.Module):
+    """Norm, modulation when there is one, and the map to patches; in float32."""
+
+    def __init__(self, config: PatchTransformerConfig, out_width: int, key: Array) -> None:
+        key_linear, key_modulation = jax.random.split(key)
+        width = config.hidden_width
+        self.norm_final = make_norm(config.norm, width)
+        self.linear = Linear(width, out_width, key_linear)
+        if config.adaln != "none":
+            self.adaLN_modulation = Modulation(width, 2, key_modulation)
+
+    def __call__(self, x: Array, vector: Array | None) -> Array:
+        """Maps tokens (B, N, width) to (B, N, out_width) float32."""
+        x = self.norm_final(x.astype(jnp.float32))
+        if vector is not None:
+            x = Affine(*self.adaLN_modulation(vector)).enter(x)
+        return self.linear(x)

@@ -1,0 +1,54 @@
+"""The per-token networks of a transformer block."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from i1_model.layers.linear import Linear
+
+FeedForwardName = Literal["swiglu", "gelu"]
+
+
+class SwiGLU(nnx.Module):
+    """`w3(silu(a) * b)` with `[a, b] = w12(x)` and inner width `int(2/3 int(width ratio))`.
+
+    ArXiv 2002.05202.
+    """
+
+    def __init__(self, width: int, ratio: float, key: Array) -> None:
+        inner = int(2 / 3 * int(width * ratio))
+        key_in, key_out = jax.random.split(key)
+        self.w12 = Linear(width, 2 * inner, key_in)
+        self.w3 = Linear(inner, width, key_out)
+
+    def __call__(self, x: Array) -> Array:
+        """Maps (..., width) to (..., width)."""
+        gate, value = jnp.split(self.w12(x), 2, axis=-1)
+        return self.w3(jax.nn.silu(gate) * value)
+
+
+class GeluMLP(nnx.Module):
+    """`fc2(gelu(fc1(x)))` with the tanh approximation of GELU and inner width `int(width ratio)`."""
+
+    def __init__(self, width: int, ratio: float, key: Array) -> None:
+        inner = int(width * ratio)
+        key_in, key_out = jax.random.split(key)
+        self.fc1 = Linear(width, inner, key_in)
+        self.fc2 = Linear(inner, width, key_out)
+
+    def __call__(self, x: Array) -> Array:
+        """Maps (..., width) to (..., width)."""
+        return self.fc2(jax.nn.gelu(self.fc1(x), approximate=True))
+
+
+FeedForward = SwiGLU | GeluMLP
+
+
+def make_feed_forward(name: FeedForwardName, width: int, ratio: float, key: Array) -> FeedForward:
+    """Returns the feed-forward network of that name."""
+    return SwiGLU(width, ratio, key) if name == "swiglu" else GeluMLP(width, ratio, key)

@@ -1,0 +1,48 @@
+"""The affine map over the last axis."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+LECUN_NORMAL = jax.nn.initializers.lecun_normal()
+XAVIER_UNIFORM = jax.nn.initializers.xavier_uniform()
+
+
+class Linear(nnx.Module):
+    """`y = x W + b` over the last axis, computed in the dtype of `x`.
+
+    Args:
+        in_width: size of the last axis of the input.
+        out_width: size of the last axis of the output.
+        key: random key of the initialiser.
+        init: initialiser of `kernel` (in, out); the bias starts at zero. Parameters are float32.
+    """
+
+    def __init__(
+        self,
+        in_width: int,
+        out_width: int,
+        key: Array,
+        *,
+        init: jax.nn.initializers.Initializer = LECUN_NORMAL,
+    ) -> None:
+        self.kernel = nnx.Param(init(key, (in_width, out_width), jnp.float32))
+        self.bias = nnx.Param(jnp.zeros((out_width,), jnp.float32))
+
+    def __call__(self, x: Array) -> Array:
+        """Maps (..., in_width) to (..., out_width)."""
+        return affine(x, self.kernel[...], self.bias[...])
+
+
+def affine(x: Array, kernel: Array, bias: Array) -> Array:
+    """Returns `x @ kernel + bias` in the dtype of `x`; x (..., I), kernel (I, O), bias (O,)."""
+    y = jnp.dot(x, kernel.astype(x.dtype))
+    return y + last_axis(bias.astype(x.dtype), y.ndim)
+
+
+def last_axis(vector: Array, ndim: int) -> Array:
+    """Returns a vector (W,) as an array of `ndim` axes whose last has size W, for explicit broadcasting."""
+    return vector.reshape((1,) * (ndim - 1) + vector.shape)

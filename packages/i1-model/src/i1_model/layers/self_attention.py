@@ -1,0 +1,116 @@
+"""Multi-head self-attention."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import Array
+
+from i1_model.attention import AttentionName, attention
+from i1_model.layers.linear import Linear, affine
+from i1_model.layers.norms import Norm, NormName, make_norm
+from i1_model.layers.rope import RotaryTable, pairs_to_halves, rotate
+
+
+def split_heads(x: Array, num_heads: int) -> Array:
+    """Turns (B, S, W) into (B, S, heads, W / heads)."""
+    return x.reshape(*x.shape[:-1], num_heads, x.shape[-1] // num_heads)
+
+
+def merge_heads(x: Array) -> Array:
+    """Turns (B, S, heads, D) into (B, S, heads D)."""
+    return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
+
+
+def project_heads(linear: Linear, x: Array, num_heads: int, *, rotary: int, skip: int = 0) -> list[Array]:
+    """Applies a fused projection and cuts it into heads.
+
+    Args:
+        linear: its output holds one or more of (query, key, value), each `width` wide, heads inside.
+        x: (B, S, width).
+        num_heads: number of heads.
+        rotary: how many of the leading parts are returned in half order (see `i1_model.layers.rope`).
+        skip: how many of the leading parts are not computed.
+
+    Returns:
+        the parts, each (B, S, heads, head_dim).
+    """
+    kernel, bias = linear.kernel[...], linear.bias[...]
+    width = x.shape[-1]
+    kernel, bias = kernel[:, skip * width :], bias[skip * width :]
+    turned = (rotary - skip) * width
+    if turned > 0:
+        kernel = jnp.concatenate([_reorder(kernel[:, :turned], num_heads, width), kernel[:, turned:]], axis=1)
+        bias = jnp.concatenate([_reorder(bias[:turned], num_heads, width), bias[turned:]])
+    parts = affine(x, kernel, bias)
+    return [split_heads(part, num_heads) for part in jnp.split(parts, kernel.shape[1] // width, axis=-1)]
+
+
+def _reorder(columns: Array, num_heads: int, width: int) -> Array:
+    heads = columns.reshape(*columns.shape[:-1], -1, width // num_heads)
+    return pairs_to_halves(heads).reshape(columns.shape)
+
+
+def normalise_heads(norm: Norm | None, x: Array, *, rotary: bool) -> Array:
+    """Normalises queries or keys (B, S, heads, head_dim) over head_dim.
+
+    `rotary` says that they are in half order.
+    """
+    if norm is None:
+        return x
+    if rotary:
+        norm = jax.tree.map(pairs_to_halves, norm)
+    return norm(x)
+
+
+class SelfAttention(nnx.Module):
+    """Self-attention with a fused projection, per-head query and key norms, and rotary positions.
+
+    Args:
+        width: of the tokens.
+        num_heads: number of heads.
+        norm: kind of the query and key norms.
+        qk_norm: whether queries and keys are normalised.
+        key: random key.
+    """
+
+    def __init__(self, width: int, num_heads: int, key: Array, *, norm: NormName, qk_norm: bool) -> None:
+        key_in, key_out = jax.random.split(key)
+        self.num_heads = num_heads
+        self.qkv = Linear(width, 3 * width, key_in)
+        self.proj = Linear(width, width, key_out)
+        self.q_norm = make_norm(norm, width // num_heads) if qk_norm else None
+        self.k_norm = make_norm(norm, width // num_heads) if qk_norm else None
+
+    def __call__(
+        self,
+        x: Array,
+        *,
+        mask: Array | None = None,
+        table: RotaryTable | None = None,
+        num_queries: int | None = None,
+        implementation: AttentionName = "auto",
+    ) -> Array:
+        """Attends from the first `num_queries` tokens (all by default) to all tokens.
+
+        Args:
+            x: (B, S, width).
+            mask: (B, S) bool, the keys that may be attended; None for all.
+            table: rotary positions; None for none.
+            num_queries: number of leading tokens whose output is wanted.
+            implementation: see `i1_model.attention.attention`.
+
+        Returns:
+            (B, num_queries, width).
+        """
+        rotary = table is not None
+        q, k, v = project_heads(self.qkv, x, self.num_heads, rotary=2 if rotary else 0)
+        if num_queries is not None:
+            q = q[:, :num_queries]
+        q = normalise_heads(self.q_norm, q, rotary=rotary)
+        k = normalise_heads(self.k_norm, k, rotary=rotary)
+        if table is not None:
+            q = rotate(q, RotaryTable(*(part[:, : q.shape[1]] for part in table)))
+            k = rotate(k, table)
+        return self.proj(merge_heads(attention(q, k, v, mask, implementation)))

@@ -1,0 +1,187 @@
+"""The released parameter names, and the way between them and this package's stacked parameters.
+
+A released name is the path of a parameter joined by `/`, with these changes:
+
+* `backbone/` is dropped;
+* `adapters/I/X/...` is `text_encoder_adapter/X/...` and `null_captions/I` is
+  `text_encoder_adapter/learnable_null_caption`, with the suffix `_I` on X when there are several text
+  encoders;
+* a `BlockStack` called `blocks` becomes one block per layer, `blocks_0/...`, `blocks_1/...`;
+* a `Connector` called `connector` becomes `connector_norm1`, `connector_attn`, `connector_norm2`,
+  `connector_mlp`, `connector_norm3`, `connector_attn2`, and so on.
+
+Plugins that follow none of these patterns get their plain paths.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from i1_hooks import UserError
+from jax import Array
+
+from i1_model.config import ModelConfig
+from i1_model.denoiser import init_denoiser
+from i1_model.layers.positions import FrozenTable
+
+_ADAPTER = re.compile(r"adapters/(\d+)/([^/]+)(.*)")
+_NULL = re.compile(r"null_captions/(\d+)")
+_CONNECTOR = re.compile(r"(.*/)?connector/stacked/(norm1|norm2|attn|mlp)/(.*)")
+_STACK = re.compile(r"(.+)/(stacked|stacked_in|middle|stacked_out|final)/(.*)")
+
+
+def to_released(params: Any) -> dict[str, Array]:
+    """Returns every array under its released name, blocks unstacked, sorted by name.
+
+    Args:
+        params: the state of a denoiser as `nnx.split` returns it, or nested dicts; arrays or shape structs.
+            Any tree of the same structure works, for example gradients or an average.
+    """
+    flat = flatten(params)
+    arrays: dict[str, Array] = {}
+    for path, names in released_names(flat).items():
+        if isinstance(names, str):
+            arrays[names] = flat[path]
+        else:
+            arrays.update((name, _layer(flat[path], index)) for index, name in enumerate(names))
+    return dict(sorted(arrays.items()))
+
+
+def from_released(config: ModelConfig, arrays: Mapping[str, Any]) -> nnx.State:
+    """Returns the parameters of a denoiser from arrays under released names; the inverse of `to_released`.
+
+    Frozen tables are recomputed, since they depend on the resolution alone; given ones are not read.
+
+    Args:
+        config: the model.
+        arrays: one array per released name; they keep their dtypes.
+
+    Raises:
+        UserError: listing all names that are missing, unknown or of another shape.
+    """
+
+    def init() -> tuple[nnx.State, nnx.State]:
+        _, frozen, trained = nnx.split(init_denoiser(config, jax.random.key(0)), FrozenTable, ...)
+        return frozen, trained
+
+    frozen, trained = jax.eval_shape(init)
+    expected = flatten(trained)
+    names = released_names(expected)
+    not_read = set(released_names(flatten(frozen)).values())
+    _check(expected, names, {name: array for name, array in arrays.items() if name not in not_read})
+
+    def load(path: str) -> Array:
+        name = names[path]
+        if isinstance(name, str):
+            return jnp.asarray(arrays[name])
+        return jnp.stack([jnp.asarray(arrays[n]) for n in name])
+
+    treedef = jax.tree.structure(trained)
+    loaded = jax.tree.unflatten(treedef, [load(path) for path in expected])
+    return nnx.merge_state(jax.jit(lambda: init()[0])(), loaded)
+
+
+def flatten(params: Any) -> dict[str, Any]:
+    """Returns the leaves of a state or of nested dicts by their paths, joined by `/`, in tree order."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
+    return {"/".join(_key_name(key) for key in path if not _is_value(key)): leaf for path, leaf in leaves}
+
+
+def _is_value(key: Any) -> bool:
+    """Tells the `.value` of an `nnx.Variable` apart from a parameter's name."""
+    return isinstance(key, jax.tree_util.GetAttrKey) and key.name == "value"
+
+
+def _key_name(key: Any) -> str:
+    return str(key.name if isinstance(key, jax.tree_util.GetAttrKey) else key.key)
+
+
+def released_names(flat: Mapping[str, Any]) -> dict[str, str | list[str]]:
+    """Returns the released name of every path, or one name per layer where the array is stacked.
+
+    Args:
+        flat: arrays or shape structs by path, as `flatten` returns them.
+    """
+    num_encoders = sum(1 for path in flat if _NULL.fullmatch(path))
+    lengths: dict[str, dict[str, int]] = {}
+    for path, leaf in flat.items():
+        if (match := _STACK.fullmatch(path)) and match[2].startswith("stacked"):
+            lengths.setdefault(match[1], {})[match[2]] = leaf.shape[0]
+    names: dict[str, str | list[str]] = {}
+    for path, leaf in flat.items():
+        if match := _CONNECTOR.fullmatch(path):
+            prefix, part, rest = match[1] or "", match[2], match[3]
+            layers = [f"{prefix}{_connector_part(part, i)}/{rest}" for i in range(leaf.shape[0])]
+            names[path] = [_outer_name(name, num_encoders) for name in layers]
+        elif (match := _STACK.fullmatch(path)) and match[1] in lengths:
+            first, count = _layers_of(match[2], lengths[match[1]])
+            layers = [_outer_name(f"{match[1]}_{first + i}/{match[3]}", num_encoders) for i in range(count)]
+            names[path] = layers if match[2].startswith("stacked") else layers[0]
+        else:
+            names[path] = _outer_name(path, num_encoders)
+    return names
+
+
+def _layers_of(part: str, lengths: Mapping[str, int]) -> tuple[int, int]:
+    """Returns the first layer and the number of layers that a part of a `BlockStack` holds."""
+    before, after = lengths.get("stacked_in", 0), lengths.get("stacked_out", 0)
+    first = {
+        "stacked": 0,
+        "stacked_in": 0,
+        "middle": before,
+        "stacked_out": before + 1,
+        "final": lengths["stacked"] if "stacked" in lengths else before + 1 + after,
+    }[part]
+    return first, lengths.get(part, 1)
+
+
+def _connector_part(part: str, layer: int) -> str:
+    if part.startswith("norm"):
+        return f"connector_norm{2 * layer + int(part.removeprefix('norm'))}"
+    return f"connector_{part}{layer + 1 if layer else ''}"
+
+
+def _outer_name(path: str, num_encoders: int) -> str:
+    """Returns the released name of a path whose stacks are already resolved."""
+    if match := _ADAPTER.fullmatch(path):
+        suffix = f"_{match[1]}" if num_encoders > 1 else ""
+        return f"text_encoder_adapter/{match[2]}{suffix}{match[3]}"
+    if match := _NULL.fullmatch(path):
+        suffix = f"_{match[1]}" if num_encoders > 1 else ""
+        return f"text_encoder_adapter/learnable_null_caption{suffix}"
+    return path.removeprefix("backbone/")
+
+
+def _layer(stacked: Any, index: int) -> Any:
+    if isinstance(stacked, jax.ShapeDtypeStruct):
+        return jax.ShapeDtypeStruct(stacked.shape[1:], stacked.dtype)
+    return stacked[index]
+
+
+def _check(
+    expected: Mapping[str, Any], names: Mapping[str, str | list[str]], arrays: Mapping[str, Any]
+) -> None:
+    """Raises one UserError for all differences between the expected and the given arrays."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for path, name in names.items():
+        shape = tuple(expected[path].shape)
+        shapes.update({name: shape} if isinstance(name, str) else dict.fromkeys(name, shape[1:]))
+    missing = sorted(shapes.keys() - arrays.keys())
+    unknown = sorted(arrays.keys() - shapes.keys())
+    wrong = [
+        f"{name} is {tuple(arrays[name].shape)}, expected {shapes[name]}"
+        for name in sorted(shapes.keys() & arrays.keys())
+        if tuple(arrays[name].shape) != shapes[name]
+    ]
+    problems = [
+        f"{len(found)} {what}: {', '.join(found)}"
+        for what, found in (("missing", missing), ("unknown", unknown), ("of another shape", wrong))
+        if found
+    ]
+    if problems:
+        raise UserError(f"parameters do not fit the model: {'; '.join(problems)}")
