@@ -1,4 +1,4 @@
-"""Mean scores with bootstrap intervals."""
+"""Scores of pictures: one line each, and means with bootstrap intervals."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 from i1_hooks import UserError
+
+from i1_bench.benchmarks import Prompt
+from i1_bench.judges import Verdict
 
 NUM_RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -54,3 +57,15 @@ def mean_over_groups(groups: Mapping[str, Sequence[float]], seed: int) -> dict[s
 def _interval(means: np.ndarray) -> list[float]:
     tail = (1 - CONFIDENCE) / 2
     return [float(q) for q in np.quantile(means, [tail, 1 - tail])]
+
+
+def result_line(prompt: Prompt, verdict: Verdict) -> dict[str, Any]:
+    """Returns what is recorded about one picture, JSON-ready."""
+    return {
+        "prompt": prompt.text,
+        "category": prompt.category,
+        "split": prompt.split,
+        "right": verdict.right,
+        "reason": verdict.reason,
+        "seen": verdict.seen,
+    }

@@ -13,7 +13,7 @@ from i1_bench.judges import Verdict
 from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.judge import score_image
 from i1_bench.scenes.prompt_set import prompts
-from i1_bench.scoring import mean_over_groups
+from i1_bench.scoring import mean_over_groups, result_line
 
 
 def scenes_prompts(images_per_category: int, seed: int, splits: Sequence[str] = v.SPLITS) -> list[Prompt]:
@@ -94,15 +94,3 @@ def evaluate(
         ]
     results = [result_line(prompt, verdict) for prompt, verdict in zip(asked, verdicts, strict=True)]
     return {**summarise(asked, verdicts, seed), "results": results}
-
-
-def result_line(prompt: Prompt, verdict: Verdict) -> dict[str, Any]:
-    """Returns what is recorded about one picture, JSON-ready."""
-    return {
-        "prompt": prompt.text,
-        "category": prompt.category,
-        "split": prompt.split,
-        "right": verdict.right,
-        "reason": verdict.reason,
-        "seen": verdict.seen,
-    }
