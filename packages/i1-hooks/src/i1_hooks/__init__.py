@@ -5,9 +5,11 @@ from i1_hooks.config import from_dict, from_json, to_dict, to_json
 from i1_hooks.errors import UserError, unknown
 from i1_hooks.hookspecs import hookimpl, hookspec
 from i1_hooks.overrides import override
+from i1_hooks.parser import CommandParser
 from i1_hooks.registry import Registry, get_registry, set_registry, use_registry
 
 __all__ = [
+    "CommandParser",
     "Component",
     "ComponentConfig",
     "Registry",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
 from i1_hooks import machine
+from i1_hooks.parser import CommandParser
 from i1_hooks.registry import Registry, get_registry
 
 LOW_DISK = 5 * 2**30
@@ -15,7 +15,7 @@ LOW_DISK = 5 * 2**30
 
 def main(argv: list[str]) -> int:
     """Prints the state of the machine and what to do about each problem, as text or JSON."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="i1 doctor", description="Check devices, versions, caches, disk, memory, extras and plugins."
     )
     parser.add_argument("--json", action="store_true", help="print JSON")

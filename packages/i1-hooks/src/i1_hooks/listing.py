@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
 from i1_hooks.errors import unknown
 from i1_hooks.hookspecs import KINDS
+from i1_hooks.parser import CommandParser
 from i1_hooks.registry import Registry, get_registry
 
 
 def main(argv: list[str]) -> int:
     """Prints the components of all kinds or of one, as text or JSON."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="i1 plugins", description="List every component with its distribution and version."
     )
     parser.add_argument("kind", nargs="?", metavar="KIND", help=f"only this kind: {', '.join(KINDS)}")

@@ -1,8 +1,8 @@
 """Every hook of i1: the map of the system.
 
-A plugin is a module (or an object) with functions named `i1_<kind>`, marked with `i1_hooks.hookimpl`, and named
-in the entry-point group `i1` of its package, or given to `i1` as `--plugin FILE`. Each component hook returns an
-iterable of `Component` records; the code behind a record is imported only when a recipe or a command uses it.
+A plugin is a module (or an object) with functions named `i1_<kind>`, marked with `i1_hooks.hookimpl`. It is
+named in the entry-point group `i1` of its package, or given to `i1` as `--plugin FILE`. Each component hook
+returns `Component` records; the code behind a record is imported only when a recipe or a command uses it.
 
 The docstring of every specification holds a complete plugin file as its example.
 """

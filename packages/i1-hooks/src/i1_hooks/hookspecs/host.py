@@ -17,14 +17,12 @@ def i1_commands() -> Iterable[Component]:
     parses its arguments before it imports anything heavy.
 
     Example:
-        import argparse
-
-        from i1_hooks import Component, get_registry, hookimpl
+        from i1_hooks import CommandParser, Component, get_registry, hookimpl
 
 
         def count(argv):
             '''Prints how many components of a kind are installed.'''
-            parser = argparse.ArgumentParser(prog="i1 count")
+            parser = CommandParser(prog="i1 count")
             parser.add_argument("kind")
             print(len(get_registry().components(parser.parse_args(argv).kind)))
             return 0

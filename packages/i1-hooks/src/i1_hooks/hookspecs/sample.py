@@ -58,7 +58,7 @@ def i1_time_grids() -> Iterable[Component]:
 
 
         @dataclass(frozen=True, kw_only=True)
-        class Cosine(TimeGridConfig):
+        class BothEnds(TimeGridConfig):
             '''Small steps at both ends.'''
 
             def times(self, num_steps):
@@ -68,7 +68,7 @@ def i1_time_grids() -> Iterable[Component]:
 
         @hookimpl
         def i1_time_grids():
-            return [Component("cosine", f"{__name__}:Cosine", "small steps at both ends")]
+            return [Component("both_ends", f"{__name__}:BothEnds", "small steps at both ends")]
     """
     raise AssertionError("a specification is never called")
 
@@ -132,10 +132,10 @@ def i1_rewriters() -> Iterable[Component]:
 
 @hookspec
 def i1_models() -> Iterable[Component]:
-    """Returns models: functions without arguments that return the folder of a trained model as a `Path`.
+    """Returns models: functions without arguments that return a trained model's folder.
 
-    The folder holds `config.json` and `model.safetensors`, as every checkpoint does. A function that downloads
-    weights keeps them in a cache folder and returns that.
+    The result is the `Path` of a folder with `config.json` and `model.safetensors`, as in every checkpoint. A
+    function that downloads weights keeps them in a cache folder and returns that.
 
     Example:
         from pathlib import Path
@@ -147,7 +147,7 @@ def i1_models() -> Iterable[Component]:
             '''The weights that lie beside this file.'''
             folder = Path(__file__).parent / "my_model"
             if not folder.is_dir():
-                raise UserError(f"no folder {str(folder)!r}: copy a checkpoint's model there")
+                raise UserError(f"no folder {folder}: copy a model there")
             return folder
 
 
