@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from i1_hooks import UserError
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What Pillow's decoders raise for malformed files of the various formats.
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -23,18 +23,13 @@ def _open(image: bytes, name: str) -> Image.Image:
 
 
 def _broken(name: str, image: bytes, error: BaseException) -> UserError:
-    reason = f"{len(image)} bytes of no known image format" if not _known(error) else str(error)
+    # Pillow's own message for an unknown format shows only the address of the buffer.
+    is_unknown = isinstance(error, UnidentifiedImageError)
+    reason = f"{len(image)} bytes of no known image format" if is_unknown else str(error)
     return UserError(
         f"cannot decode image {name!r}: {reason}; "
         "replace or remove it, or add the filter 'readable' to skip such images"
     )
-
-
-def _known(error: BaseException) -> bool:
-    # Pillow's own message for an unknown format shows only the address of the buffer.
-    from PIL import UnidentifiedImageError
-
-    return not isinstance(error, UnidentifiedImageError)
 
 
 def image_size(image: np.ndarray | bytes, *, name: str = "image") -> tuple[int, int]:

@@ -23,6 +23,9 @@ from i1_data.sources import Record, Source
 MAX_ATTEMPTS = 1000
 """How many records a visit may draw before the filters are said to leave nothing."""
 
+SMALL = 2**16
+"""Up to this size an epoch's order is one array; grain's shuffle tries `SMALL / size` times per index."""
+
 
 def make_batches(
     config: DataConfig,
@@ -153,11 +156,14 @@ class Batches:
 
 def _visits(sizes: Sequence[int], proportions: Sequence[float], seed: int) -> grain.MapDataset:
     """Returns the endless sequence of (source, record) indices: shuffled every epoch, then mixed."""
-    parts = []
-    for index, size in enumerate(sizes):
-        shuffle_seed = int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
-        order = grain.MapDataset.range(size).shuffle(seed=shuffle_seed).repeat()
-        parts.append(order.map(functools.partial(_pair, index)))
+    parts: list[grain.MapDataset] = []
+    for source, size in enumerate(sizes):
+        if size <= SMALL:
+            order = _SmallShuffle(size, [seed, source])
+        else:
+            shuffle_seed = int(np.random.SeedSequence([seed, source]).generate_state(1)[0])
+            order = grain.MapDataset.range(size).shuffle(seed=shuffle_seed).repeat()
+        parts.append(order.map(functools.partial(_pair, source)))
     return grain.MapDataset.mix(parts, weights=proportions) if len(parts) > 1 else parts[0]
 
 
@@ -189,6 +195,26 @@ def _draw(
         f"{where}: {', '.join(map(str, config.filters))} dropped {MAX_ATTEMPTS} records in a row; "
         "loosen them or leave this source out"
     )
+
+
+class _SmallShuffle(grain.MapDataset):
+    """The endless sequence of the numbers below `size`, every epoch in another random order."""
+
+    def __init__(self, size: int, seeds: Sequence[int]) -> None:
+        super().__init__()
+        self._size = size
+        self._seeds = seeds
+        self._order = functools.lru_cache(maxsize=4)(self._shuffle)  # threads may be in different epochs
+
+    def _shuffle(self, epoch: int) -> np.ndarray:
+        return np.random.default_rng([*self._seeds, epoch]).permutation(self._size)
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, index: Any) -> Any:
+        epoch, row = divmod(index, self._size)
+        return int(self._order(epoch)[row])
 
 
 class _HostRows(grain.MapDataset):

@@ -19,6 +19,20 @@ def i1_sources() -> list[Component]:
             "i1_data.sources.image_folder:ImageFolderSource",
             "PNG, JPEG and WebP files with .txt captions or a metadata.jsonl",
         ),
+        Component(
+            "jsonl", "i1_data.sources.jsonl:JsonlSource", "image files that a JSON-lines manifest lists"
+        ),
+        Component(
+            "parquet",
+            "i1_data.sources.parquet:ParquetSource",
+            "Parquet tables with encoded images and captions",
+        ),
+        Component(
+            "tfrecord", "i1_data.sources.tfrecord:TfrecordSource", "TFRecord shards in the layout of TFDS"
+        ),
+        Component(
+            "webdataset", "i1_data.sources.webdataset:WebdatasetSource", "tar files with images and captions"
+        ),
     ]
 
 

@@ -1,0 +1,288 @@
+import io
+import json
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from i1_data import DataConfig, make_batches
+from i1_data.captioners import FirstCaptioner
+from i1_data.filters import HasCaptionFilter, MinSizeFilter, ReadableFilter
+from i1_data.mixings import BySizeMixing, WeightsMixing
+from i1_data.pipeline import SMALL, Batches
+from i1_data.scenes.source import ScenesSource
+from i1_data.sources import Record, SourceConfig
+from i1_hooks import UserError, from_json, to_json
+from PIL import Image
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers(SourceConfig):
+    """Record i is a picture of value i; every third has no captions, every fourth is broken where asked."""
+
+    name: str = "n"
+    size: int = 50
+    broken: bool = False
+
+    def build(self) -> "Numbers":
+        return self
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, index: int) -> Record:
+        assert 0 <= index < self.size
+        file = io.BytesIO()
+        Image.new("RGB", (10, 8), (index, index, index)).save(file, format="png")
+        image = b"broken" if self.broken and index % 4 == 0 else file.getvalue()
+        captions = [] if index % 3 == 0 else [f"{self.name}{index}{letter}" for letter in "abcd"]
+        return {"image": image, "captions": captions, "key": f"{self.name}{index}"}
+
+
+DATA = DataConfig(sources=(Numbers(),), resolution=8)
+
+
+def tokens(captions: list[str]) -> dict[str, np.ndarray]:
+    return {"length": np.array([len(caption) for caption in captions])}
+
+
+def open_batches(config: DataConfig = DATA, **changes: Any) -> Batches:
+    return make_batches(config, **{"batch_size": 10, "seed": 1, "tokenize": tokens, **changes})
+
+
+def take(batches: Batches, count: int) -> list[dict[str, Any]]:
+    return [next(batches) for _ in range(count)]
+
+
+def all_keys(batches: list[dict[str, Any]]) -> list[str]:
+    return [key for batch in batches for key in batch["key"]]
+
+
+def assert_same(some: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+    assert [batch["key"] for batch in some] == [batch["key"] for batch in others]
+    assert [batch["caption"] for batch in some] == [batch["caption"] for batch in others]
+    for one, other in zip(some, others, strict=True):
+        np.testing.assert_array_equal(one["image"], other["image"])
+        np.testing.assert_array_equal(one["tokens"]["length"], other["tokens"]["length"])
+
+
+def test_a_batch_holds_what_belongs_together() -> None:
+    batch = next(open_batches())
+    assert set(batch) == {"image", "tokens", "caption", "key"}
+    assert batch["image"].shape == (10, 8, 8, 3)
+    assert batch["image"].dtype == np.uint8
+    for pixels, caption, key, length in zip(
+        batch["image"], batch["caption"], batch["key"], batch["tokens"]["length"], strict=True
+    ):
+        assert (pixels == int(key[1:])).all()
+        assert caption.startswith(key) if caption else int(key[1:]) % 3 == 0
+        assert length == len(caption)
+
+
+def test_every_epoch_shows_every_record_once_in_another_order() -> None:
+    keys = all_keys(take(open_batches(), 15))
+    epochs = [keys[:50], keys[50:100], keys[100:]]
+    assert all(Counter(epoch) == Counter(f"n{i}" for i in range(50)) for epoch in epochs)
+    assert epochs[0] != epochs[1] != epochs[2]
+
+
+def test_large_sources_are_shuffled_too() -> None:
+    keys = all_keys(take(open_batches(replace(DATA, sources=(ScenesSource(num_records=SMALL + 1),))), 2))
+    numbers = [int(key.rpartition("-")[2]) for key in keys]
+    assert len(set(numbers)) == 20
+    assert numbers != sorted(numbers)
+    assert max(numbers) > SMALL // 2
+
+
+def test_captions_are_drawn_anew_on_every_visit() -> None:
+    batches = open_batches()
+    drawn: dict[str, set[str]] = {}
+    for batch in take(batches, 100):
+        for key, caption in zip(batch["key"], batch["caption"], strict=True):
+            drawn.setdefault(key, set()).add(caption)
+    assert drawn["n1"] == {"n1a", "n1b", "n1c", "n1d"}
+    assert drawn["n3"] == {""}
+
+
+@pytest.mark.parametrize(("num_threads", "prefetch"), [(0, 0), (0, 3), (1, 1), (5, 0), (5, 7)])
+def test_threads_change_nothing(num_threads: int, prefetch: int) -> None:
+    config = replace(DATA, num_threads=num_threads, prefetch=prefetch)
+    assert_same(take(open_batches(config), 12), take(open_batches(), 12))
+
+
+def test_another_seed_gives_another_stream() -> None:
+    assert next(open_batches(seed=2))["key"] != next(open_batches())["key"]
+
+
+def test_the_stream_stays_as_it_is() -> None:
+    # A change of these values means that resumed runs would see other data than uninterrupted ones.
+    batch = next(open_batches(replace(DATA, sources=(Numbers(), Numbers(name="m", size=7)))))
+    assert batch["caption"] == ["", "", "n25d", "m1a", "n37a", "m4c", "n23d", "", "", ""]
+
+
+@pytest.mark.parametrize("num_threads", [0, 1, 4])
+@pytest.mark.parametrize("done", [0, 1, 7])
+def test_resumed_equals_uninterrupted(num_threads: int, done: int) -> None:
+    config = replace(
+        DATA,
+        sources=(Numbers(broken=True), Numbers(name="m", size=7)),
+        filters=(ReadableFilter(), HasCaptionFilter()),
+        num_threads=num_threads,
+        prefetch=3,
+    )
+    whole = take(open_batches(config), done + 8)
+    first = open_batches(config)
+    assert_same(take(first, done), whole[:done])
+    state = json.loads(json.dumps(first.get_state()))
+    second = open_batches(config)
+    take(second, 2)
+    second.set_state(state)
+    assert second.get_state() == state
+    assert_same(take(second, 8), whole[done:])
+    first.set_state(open_batches(config).get_state())
+    assert_same(take(first, 2), whole[:2])
+
+
+def test_a_state_counts_what_was_returned_not_what_was_prefetched() -> None:
+    batches = open_batches(replace(DATA, prefetch=8))
+    take(batches, 3)
+    assert batches.get_state()["position"] == 30
+
+
+def test_hosts_share_every_batch() -> None:
+    whole = take(open_batches(), 7)
+    hosts = [take(open_batches(host_index=index, host_count=5), 7) for index in range(5)]
+    for step, batch in enumerate(whole):
+        parts = [host[step] for host in hosts]
+        assert all(len(part["key"]) == 2 for part in parts)
+        assert [caption for part in parts for caption in part["caption"]] == batch["caption"]
+        np.testing.assert_array_equal(np.concatenate([part["image"] for part in parts]), batch["image"])
+
+
+def test_a_position_carries_over_to_other_batch_sizes_and_hosts() -> None:
+    before = open_batches()
+    take(before, 3)
+    after = open_batches(batch_size=4, host_index=1, host_count=2)
+    after.set_state(before.get_state())
+    following = all_keys(take(before, 2))
+    assert next(after)["key"] == following[2:4]
+    assert next(after)["key"] == following[6:8]
+    assert after.get_state()["position"] == 38
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 5}, "seed"),
+        ({"config": replace(DATA, sources=(Numbers(size=51),))}, "sizes"),
+        ({"config": replace(DATA, mixing=WeightsMixing(weights=(2.0,)))}, "proportions"),
+    ],
+)
+def test_a_state_of_other_data_is_refused(change: dict[str, Any], message: str) -> None:
+    state = open_batches().get_state()
+    batches = open_batches(**change)
+    with pytest.raises(UserError, match=f"saved data position was made with {message}"):
+        batches.set_state(state)
+    assert len(next(batches)["key"]) == 10
+
+
+@pytest.mark.parametrize("weights", [(1.0, 1.0, 1.0), (3.0, 1.0, 1.0), (0.5, 8.0, 1.25)])
+def test_visits_follow_the_proportions(weights: tuple[float, ...]) -> None:
+    sources = tuple(Numbers(name=name, size=size) for name, size in (("a", 3), ("b", 50), ("c", 20)))
+    config = replace(DATA, sources=sources, mixing=WeightsMixing(weights=weights))
+    visits = Counter(key[0] for batch in take(open_batches(config), 80) for key in batch["key"])
+    for name, weight in zip("abc", weights, strict=True):
+        assert abs(visits[name] - 800 * weight / sum(weights)) <= 3
+
+
+def test_mixing_by_size_visits_every_record_equally_often() -> None:
+    sources = (Numbers(name="a", size=10), Numbers(name="b", size=40))
+    config = replace(DATA, sources=sources, mixing=BySizeMixing())
+    visits = Counter(key for batch in take(open_batches(config), 25) for key in batch["key"])
+    assert set(visits.values()) == {5}
+
+
+def test_sources_of_one_kind_are_shuffled_apart() -> None:
+    config = replace(DATA, sources=(Numbers(name="a"), Numbers(name="b")))
+    keys = all_keys(take(open_batches(config), 10))
+    orders = [[key[1:] for key in keys if key[0] == name] for name in "ab"]
+    assert orders[0] != orders[1]
+
+
+def test_filters_replace_dropped_records_by_others_of_the_same_source() -> None:
+    sources = (Numbers(name="a"), Numbers(name="b", broken=True))
+    config = replace(DATA, sources=sources, filters=(ReadableFilter(), HasCaptionFilter()))
+    keys = all_keys(take(open_batches(config), 40))
+    assert Counter(key[0] for key in keys) == {"a": 200, "b": 200}
+    assert {int(key[1:]) for key in keys if key[0] == "b"} == {i for i in range(50) if i % 3 and i % 4}
+
+
+def test_filters_that_leave_nothing_are_an_error() -> None:
+    with pytest.raises(UserError, match=r"Numbers\(.*MinSizeFilter\(shorter_edge=9\).*dropped 1000 records"):
+        next(open_batches(replace(DATA, filters=(MinSizeFilter(shorter_edge=9),))))
+
+
+@pytest.mark.parametrize("num_threads", [0, 2])
+def test_a_broken_image_is_an_error_that_names_source_and_record(num_threads: int) -> None:
+    config = replace(DATA, sources=(Numbers(broken=True),), num_threads=num_threads)
+    with pytest.raises(UserError, match=r"Numbers\(name='n'.*cannot decode image 'n\d+'"):
+        take(open_batches(config), 5)
+
+
+def test_an_error_of_the_tokenizer_reaches_the_caller() -> None:
+    def refuse(captions: list[str]) -> None:
+        raise UserError(f"too long: {len(captions)}")
+
+    with pytest.raises(UserError, match="too long: 10"):
+        next(open_batches(tokenize=refuse))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"batch_size": 0}, "positive multiple"),
+        ({"batch_size": 9, "host_count": 2}, "multiple of the 2 hosts, got 9"),
+        ({"host_index": 2, "host_count": 2}, "host_index"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"config": replace(DATA, sources=(Numbers(size=0),))}, "holds no records"),
+        ({"config": replace(DATA, mixing=WeightsMixing(weights=(1.0, 2.0)))}, "2 weights for 1 sources"),
+    ],
+)
+def test_numbers_that_do_not_fit(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        open_batches(**changes)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"sources": ()}, "sources is empty"),
+        ({"resolution": 0}, "resolution"),
+        ({"num_threads": -1}, "num_threads"),
+        ({"prefetch": -1}, "prefetch"),
+    ],
+)
+def test_configurations_that_make_no_sense(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        replace(DATA, **change)
+
+
+def test_a_configuration_survives_json() -> None:
+    config = DataConfig(
+        sources=(ScenesSource(seed=3),),
+        mixing=WeightsMixing(weights=(2.0,)),
+        filters=(MinSizeFilter(shorter_edge=9), HasCaptionFilter()),
+        captioner=FirstCaptioner(),
+        resolution=64,
+    )
+    assert from_json(DataConfig, to_json(config)) == config
+
+
+def test_closing_ends_the_threads() -> None:
+    batches = open_batches()
+    next(batches)
+    batches.close()
+    with pytest.raises(ValueError, match="closed"):
+        next(batches)
