@@ -8,7 +8,10 @@ from i1_hooks import get_registry
 
 
 def notify(hook: str, **arguments: object) -> None:
-    """Calls a lifecycle hook of every plugin; one that raises is named in a warning line and the run goes on."""
+    """Calls a lifecycle hook of every plugin.
+
+    A plugin that raises is named in a warning line; the run goes on.
+    """
     manager = get_registry().manager
     plugins = [caller.plugin for caller in getattr(manager.hook, hook).get_hookimpls()]
     for plugin in plugins:

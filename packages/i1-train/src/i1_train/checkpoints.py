@@ -41,8 +41,9 @@ class Restored:
 class Checkpoints:
     """The folder `checkpoints` of a workdir; `checkpoints/N` is the checkpoint after step N.
 
-    A checkpoint holds `state` (orbax), `run.json`, whatever `write_extra` adds, and `manifest.json` with the size and
-    CRC-32 of every file. It is written beside its place and renamed, so that a killed process leaves none or all.
+    A checkpoint holds `state` (orbax), `run.json`, whatever `write_extra` adds, and `manifest.json` with the
+    size and CRC-32 of every file. It is written beside its place and renamed, so that a killed process leaves
+    none or all.
 
     Args:
         folder: where the checkpoints are.
@@ -147,7 +148,7 @@ class Checkpoints:
         for step in reversed(self.steps()):
             try:
                 state, record = self._read(self.path(step), template)
-            except Damaged as damage:
+            except DamagedError as damage:
                 rejected.append((step, f"checkpoint {self.path(step)} is damaged ({damage})"))
                 continue
             for bad, _ in rejected:
@@ -165,15 +166,15 @@ class Checkpoints:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if record.get("format_version") != FORMAT_VERSION:
             raise UserError(
-                f"{folder} has format version {record.get('format_version')}, this i1-train reads {FORMAT_VERSION}; "
-                "resume with the version that wrote it"
+                f"{folder} has format version {record.get('format_version')}, this i1-train reads "
+                f"{FORMAT_VERSION}; resume with the version that wrote it"
             )
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
             state = checkpointer.restore((folder / STATE).absolute(), args=ocp.args.StandardRestore(template))
         return state, record
 
 
-class Damaged(Exception):
+class DamagedError(Exception):
     """A checkpoint that is not what was written."""
 
 
@@ -181,25 +182,25 @@ def verify(folder: Path) -> None:
     """Compares every file of a checkpoint with its manifest.
 
     Raises:
-        Damaged: naming the first file that is missing, of another size or of other content.
+        DamagedError: naming the first file that is missing, of another size or of other content.
         UserError: for a file that may not be read.
     """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        raise Damaged(f"{MANIFEST} is missing or unreadable") from None
+        raise DamagedError(f"{MANIFEST} is missing or unreadable") from None
     for name, (size, checksum) in manifest.items():
         path = folder / name
         if not path.is_file():
-            raise Damaged(f"{name} is missing")
+            raise DamagedError(f"{name} is missing")
         if path.stat().st_size != size:
-            raise Damaged(f"{name} has {path.stat().st_size} of {size} bytes")
+            raise DamagedError(f"{name} has {path.stat().st_size} of {size} bytes")
         try:
             found = _fingerprint(path)[1]
         except PermissionError as error:
             raise UserError(f"cannot read {path}: {error.strerror}; correct its permissions") from error
         if found != checksum:
-            raise Damaged(f"{name} has other content than was written")
+            raise DamagedError(f"{name} has other content than was written")
 
 
 def _files(folder: Path) -> list[Path]:

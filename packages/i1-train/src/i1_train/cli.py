@@ -8,16 +8,16 @@ import sys
 from collections.abc import Sequence
 
 EPILOG = """\
-Running the same command again goes on where the run stopped. `steps`, `checkpoint_every` and `seed` are fields of every
-recipe; `i1 plugins` lists the recipes. Compiled programs are kept in $XDG_CACHE_HOME/i1/jax (~/.cache/i1/jax);
-JAX_COMPILATION_CACHE_DIR chooses another folder."""
+Running the same command again goes on where the run stopped. `steps`, `checkpoint_every` and `seed` are
+fields of every recipe; `i1 plugins` lists the recipes. Compiled programs are kept in $XDG_CACHE_HOME/i1/jax
+(~/.cache/i1/jax); JAX_COMPILATION_CACHE_DIR chooses another folder."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Trains a recipe.
 
     Returns:
-        0 when all steps are done, 1 when the run was interrupted (the state is saved) or its loss is not finite.
+        0 when done, 1 when the run was interrupted (the state is saved) or its loss is not finite.
 
     Raises:
         UserError: for an unknown recipe, a setting that does not fit, or a workdir that cannot be used.
@@ -41,34 +41,33 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--show", action="store_true", help="print the resolved recipe as JSON and leave")
     arguments = parser.parse_args(argv)
 
-    from i1_train.recipes import load_recipe  # noqa: PLC0415  (heavy, and not needed for --help)
+    from i1_train.recipes import load_recipe
 
     config = load_recipe(arguments.recipe, arguments.assignments)
     if arguments.show:
-        from i1_hooks import to_json  # noqa: PLC0415
+        from i1_hooks import to_json
 
         print(to_json(config), end="")
         return 0
     return run(config, arguments.workdir, ["i1", "train", *argv])
 
 
-def run(config, workdir: str, command: Sequence[str]) -> int:  # noqa: ANN001  (the type would import jax)
+def run(config, workdir: str, command: Sequence[str]) -> int:
     """Trains and prints how it ended."""
-    from i1_train.compilation_cache import enable_compilation_cache  # noqa: PLC0415
-    from i1_train.loop import train  # noqa: PLC0415
-    from i1_train.metrics import NotFiniteError  # noqa: PLC0415
-    from i1_train.signals import Interrupted  # noqa: PLC0415
+    from i1_train.compilation_cache import enable_compilation_cache
+    from i1_train.loop import train
+    from i1_train.metrics import NotFiniteError
+    from i1_train.signals import RunInterruptedError
 
     enable_compilation_cache()
     try:
         step = train(config, workdir)
-    except Interrupted as stop:
+    except RunInterruptedError as stop:
         print(f"i1: {stop}; go on with: {shlex.join(command)}", file=sys.stderr)
         return 1
     except NotFiniteError as error:
         print(f"i1: error: {error}", file=sys.stderr)
         return 1
-    print(
-        f"done: {step} steps in {workdir}; sample with: i1 sample PROMPT --model {workdir}/checkpoints/{step}/model"
-    )
+    model = shlex.quote(f"{workdir}/checkpoints/{step}/model")
+    print(f"done: {step} steps in {workdir}; sample with: i1 sample PROMPT --model {model}")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def cache_folder() -> Path:
-    """Returns the default folder, the one that sampling uses: `$XDG_CACHE_HOME/i1/jax`, or `~/.cache/i1/jax`."""
+    """Returns the folder that sampling uses too: `$XDG_CACHE_HOME/i1/jax`, or `~/.cache/i1/jax`."""
     root = os.environ.get("XDG_CACHE_HOME")
     return (Path(root) if root else Path.home() / ".cache") / "i1" / "jax"
 
@@ -17,7 +17,7 @@ def enable_compilation_cache() -> None:
 
     `JAX_COMPILATION_CACHE_DIR` chooses another folder; when it is empty the cache stays off.
     """
-    import jax  # noqa: PLC0415  (after the command line was parsed)
+    import jax
 
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and jax.config.jax_compilation_cache_dir is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))

@@ -54,11 +54,13 @@ class TrainConfig:
         steps: length of the run in steps.
         seed: of the initial parameters, the order of the data and every draw in a step.
         clip_norm: largest global norm of the gradient of the trained parameters; `None` for no clipping.
-        frozen: regular expressions; a parameter whose released name one of them matches in full is not trained.
-        lr_multipliers: (regular expression, factor) pairs; the first that matches a released name in full scales
-            that parameter's update, weight decay included.
+        frozen: regular expressions; a parameter whose released name one of them matches in full is not
+            trained.
+        lr_multipliers: (regular expression, factor) pairs; the first that matches a released name in full
+            scales that parameter's update, weight decay included.
         ema_decay: decay of the float32 average of the parameters.
-        ema_warmup: whether the decay of step n is at most (1 + n) / (10 + n), so that a short run forgets its start.
+        ema_warmup: whether the decay of step n is at most (1 + n) / (10 + n), so that a short run forgets its
+            start.
         checkpoint_every: steps between checkpoints; the last step has one too.
         keep_checkpoints: how many of the newest checkpoints stay.
         keep_every: checkpoints at multiples of this stay for good; 0 keeps none for good.
@@ -102,11 +104,6 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.batch_size % self.grad_accumulation:
-            raise UserError(
-                f"grad_accumulation {self.grad_accumulation} does not divide batch_size {self.batch_size}; "
-                "choose a divisor"
-            )
         if self.keep_every < 0:
             raise UserError(f"keep_every must be 0 (none) or more, got {self.keep_every}")
         if not 0 <= self.seed < 2**32:
@@ -115,15 +112,28 @@ class TrainConfig:
             raise UserError(f"ema_decay must be at least 0 and below 1, got {self.ema_decay}")
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise UserError(f"clip_norm must be above 0, or null for no clipping, got {self.clip_norm}")
-        if self.data.resolution != self.model.resolution:
-            raise UserError(
-                f"data.resolution {self.data.resolution} is not model.resolution {self.model.resolution}; set both"
-            )
         for pattern in (*self.frozen, *(pattern for pattern, _ in self.lr_multipliers)):
             try:
                 re.compile(pattern)
             except re.error as error:
                 raise UserError(f"{pattern!r} is not a regular expression: {error}") from error
+
+    def check(self) -> None:
+        """Compares fields with each other, once all of them are set.
+
+        Raises:
+            UserError: for fields that do not fit together.
+        """
+        if self.batch_size % self.grad_accumulation:
+            raise UserError(
+                f"grad_accumulation {self.grad_accumulation} does not divide batch_size {self.batch_size}; "
+                "choose a divisor"
+            )
+        if self.data.resolution != self.model.resolution:
+            raise UserError(
+                f"data.resolution {self.data.resolution} is not model.resolution {self.model.resolution}; "
+                "set both"
+            )
 
 
 CHANGEABLE = (
@@ -138,5 +148,7 @@ CHANGEABLE = (
     "data.num_threads",
     "data.prefetch",
 )
-"""Paths that may differ when a run is resumed: they change no parameter at a step that both settings reach (a schedule
-that depends on `steps` is evaluated with the new number from there on)."""
+"""Paths that may differ when a run is resumed: they decide how long it goes on and what is written down.
+
+None changes what a step computes, but that a schedule which depends on `steps` goes on with the new number.
+"""

@@ -65,8 +65,7 @@ def factors(leaf: Leaf, rules: Sequence[tuple[str, float]]) -> np.ndarray:
     """Returns the factor of the first rule whose pattern matches, 1 where none does.
 
     Returns:
-        float32, a scalar, or one value per layer (L, 1, ...) that broadcasts against a stacked array whose layers
-        differ.
+        float32, a scalar, or one value per layer (L, 1, ...) for a stacked array whose layers differ.
     """
     values = [
         next((factor for pattern, factor in rules if re.fullmatch(pattern, name)), 1.0) for name in leaf.names

@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import jax
-
-from i1_train.callbacks import notify
 from i1_train.config import TrainConfig
 from i1_train.run import open_run
-from i1_train.signals import Interrupted, StopRequest
+from i1_train.signals import RunInterruptedError, StopRequest
 
 
 def train(config: TrainConfig, workdir: str | os.PathLike[str]) -> int:
     """Trains a recipe, or goes on where an earlier call in the same workdir stopped.
 
-    Going on is exact: parameters and losses are bit for bit those of an uninterrupted run on the same devices.
+    Going on is exact: parameters and losses are bit for bit those of an uninterrupted run on the same
+    devices.
 
     Args:
         config: the recipe.
@@ -26,8 +24,8 @@ def train(config: TrainConfig, workdir: str | os.PathLike[str]) -> int:
         The number of finished steps, `config.steps`.
 
     Raises:
-        UserError: for a workdir that cannot be written or holds another run, data that cannot be read, a full disk.
-        Interrupted: after SIGINT or SIGTERM, once the state is saved.
+        UserError: for a workdir that cannot be written or holds another run, unreadable data, a full disk.
+        RunInterruptedError: after SIGINT or SIGTERM, once the state is saved.
         NotFiniteError: when the loss or gradient is not finite; nothing is saved.
     """
     with StopRequest() as stop, open_run(config, Path(workdir)) as run:
@@ -40,13 +38,6 @@ def train(config: TrainConfig, workdir: str | os.PathLike[str]) -> int:
                 run.metrics.flush()
                 folder = run.save_checkpoint()
                 if stop.name:
-                    raise Interrupted(f"{stop.name} at step {step}: saved to {folder}")
-                notify(
-                    "i1_checkpoint_saved",
-                    workdir=run.workdir,
-                    model=folder / "model",
-                    step=step,
-                    prompts=config.preview_prompts,
-                )
-                run.metrics.log_images(step, run.workdir / "samples")
+                    raise RunInterruptedError(f"{stop.name} at step {step}: saved to {folder}")
+                run.announce_checkpoint(folder)
     return run.step

@@ -22,7 +22,7 @@ class NotFiniteError(RuntimeError):
 
 
 class Metrics:
-    """Reads each step's metrics after the next one was dispatched, so that the device never waits for the host.
+    """Reads each step's metrics after the next one was dispatched: the device never waits for the host.
 
     Args:
         workdir: of the run.
@@ -65,13 +65,14 @@ class Metrics:
             logger.flush()
 
     def _log(self, step: int, metrics: dict[str, jax.Array], batch: dict[str, Any]) -> None:
-        values = {name: float(value) for name, value in jax.device_get(metrics).items()}
+        fetched = jax.device_get(metrics)
+        values = {name: float(fetched[name]) for name in ("loss", *sorted(fetched.keys() - {"loss"}))}
         if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
             path = self._workdir / FAILED_BATCH
             write_json(path, {"step": step, **{name: str(value) for name, value in values.items()}, **batch})
             raise NotFiniteError(
-                f"loss {values['loss']}, gradient norm {values['grad_norm']} at step {step}: stopped without saving; "
-                f"the keys of its batch are in {path}; lower the learning rate, or look at those images"
+                f"loss {values['loss']}, gradient norm {values['grad_norm']} at step {step}: stopped without "
+                f"saving; the keys of its batch are in {path}; lower the learning rate or look at its images"
             )
         now = time.perf_counter()
         values["images_per_second"] = self._batch_size / (now - self._clock)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import optax
+from i1_hooks import UserError
 from i1_model.autoencoders import Autoencoder
 from i1_model.text_encoders import TextEncoder
 
@@ -60,6 +61,7 @@ def build_parts(config: TrainConfig) -> Parts:
     Raises:
         UserError: for parts that do not fit together, or a pattern that matches no parameter.
     """
+    config.check()
     network = make_network(config.model)
     leaves = describe(network.shapes)
     check_patterns("frozen", [pattern for pattern in config.frozen if pattern != POSITIONS], leaves)
@@ -68,6 +70,8 @@ def build_parts(config: TrainConfig) -> Parts:
         path: factors(leaf, [(pattern, 0.0) for pattern in config.frozen]) for path, leaf in leaves.items()
     }
     trained = {path: leaf for path, leaf in leaves.items() if np.any(layers[path])}
+    if not trained:
+        raise UserError(f"frozen: {', '.join(config.frozen)} leave no parameter to train")
     schedule = config.schedule.build(config.steps)
     return Parts(
         network=network,

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import numpy as np
 from i1_data.pipeline import Batches, make_batches
-from i1_hooks import get_registry, to_dict
+from i1_hooks import UserError, get_registry, to_dict
 from i1_model.checkpoint import save_model
 
 from i1_train.callbacks import notify
@@ -22,7 +22,7 @@ from i1_train.config import TrainConfig
 from i1_train.metrics import Metrics
 from i1_train.parts import Parts, build_parts
 from i1_train.progress import Display, make_display
-from i1_train.signals import Interrupted
+from i1_train.signals import RunInterruptedError
 from i1_train.step import Batch, State, TrainStep, init_state, make_step
 from i1_train.timing import is_due
 from i1_train.workdir import CONFIG, open_workdir, write_json
@@ -83,9 +83,19 @@ class Run:
                 folder / MODEL, self.config.model, averaged, metadata=model_metadata(self.config, self.step)
             )
 
-        folder = self.checkpoints.save(self.step, self.state, record, write_extra)
+        return self.checkpoints.save(self.step, self.state, record, write_extra)
+
+    def announce_checkpoint(self, folder: Path) -> None:
+        """Tells plugins about a checkpoint, and loggers about the pictures that plugins drew with it."""
+        notify(
+            "i1_checkpoint_saved",
+            workdir=self.workdir,
+            model=folder / MODEL,
+            step=self.step,
+            prompts=self.config.preview_prompts,
+        )
+        self.metrics.log_images(self.step, self.workdir / "samples")
         self.metrics.restart_clock()
-        return folder
 
 
 @contextlib.contextmanager
@@ -135,15 +145,20 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
         try:
             yield run
             status = "done"
-        except (Interrupted, KeyboardInterrupt):
+        except (RunInterruptedError, KeyboardInterrupt):
             status = "interrupted"
             raise
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise UserError(
+                f"{where}{error.strerror or error}; the run stopped at step {run.step}"
+            ) from error
         finally:
             notify("i1_run_finished", workdir=workdir, step=run.step, status=status)
 
 
 def restore(config: TrainConfig, parts: Parts, checkpoints: Checkpoints, batches: Batches) -> State:
-    """Returns the newest saved state and moves the data to its position; the initial state when none is saved."""
+    """Returns the newest saved state and moves the data to its position, or the initial state."""
     init = jax.jit(lambda: init_state(config, parts))
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     template = jax.tree.map(

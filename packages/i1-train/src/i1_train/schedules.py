@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from i1_hooks import ComponentConfig, UserError
 
 Schedule = Callable[[jax.Array], jax.Array]
-"""From the number of finished steps (int32 scalar) to the learning rate (float32 scalar); pure and jittable."""
+"""From the number of finished steps (int32 scalar) to the learning rate (float32 scalar); pure."""
 
 
 class ScheduleConfig(ComponentConfig, kind="schedules"):
@@ -127,5 +127,5 @@ def _check_length(steps: int, **lengths: int) -> None:
     if sum(lengths.values()) > steps:
         parts = " + ".join(f"{name} {length}" for name, length in lengths.items())
         raise UserError(
-            f"schedule: {parts} steps do not fit into a run of {steps} steps; shorten them or set steps higher"
+            f"schedule: {parts} steps do not fit into a run of {steps} steps; shorten them or raise steps"
         )

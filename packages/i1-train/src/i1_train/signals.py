@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from types import FrameType, TracebackType
 from typing import Any
 
 
-class Interrupted(RuntimeError):
+class RunInterruptedError(RuntimeError):
     """The run was asked to stop, and saved before it did."""
 
 
@@ -33,6 +34,7 @@ class StopRequest:
         del frame
         self.name = signal.Signals(number).name
         self._restore()
+        os.write(2, f"i1: {self.name}: saving after this step; once more to leave at once\n".encode())
 
     def _restore(self) -> None:
         for number, usual in self._usual.items():

@@ -16,7 +16,7 @@ from i1_train.objectives import Example
 from i1_train.parts import Parts
 
 State = dict[str, Any]
-"""`params` and `ema` (of the trained parameters, float32) by path, `opt`, and `step`, the number of finished steps."""
+"""`params` and `ema` (of the trained ones, float32) by path, `opt`, and `step`, the finished steps."""
 Batch = dict[str, Any]
 """`image` uint8 (B, H, W, 3) and `tokens`, per text encoder a dict of arrays with leading dimension B."""
 Metrics = dict[str, jax.Array]
@@ -38,8 +38,8 @@ def init_state(config: TrainConfig, parts: Parts) -> State:
 def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
     """Returns the jitted step `(state, encoder_params, batch) -> (state, metrics)`; the state is donated.
 
-    Every draw comes from `fold_in(key(seed), step)`. Metrics are float32 scalars: `loss`, `grad_norm` (of the trained
-    parameters, before clipping), `learning_rate`.
+    Every draw comes from `fold_in(key(seed), step)`. Metrics are float32 scalars: `loss`, `grad_norm` (of the
+    trained parameters, before clipping), `learning_rate`.
     """
 
     def step(state: State, encoder_params: Any, batch: Batch) -> tuple[State, Metrics]:
@@ -76,7 +76,7 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def encode_captions(parts: Parts, text_params: Any, tokens: Any) -> tuple[list[jax.Array], list[jax.Array]]:
-    """Returns embeddings (B, T, W) and masks (B, T) of every text encoder; nothing is differentiated through them."""
+    """Returns embeddings (B, T, W) and masks (B, T) of every text encoder."""
     captions = [
         encoder.encode(params, tokens_of_one)
         for encoder, params, tokens_of_one in zip(parts.text_encoders, text_params, tokens, strict=True)

@@ -22,11 +22,11 @@ LOCK = ".lock"
 def open_workdir(workdir: Path, config: TrainConfig) -> Iterator[Path]:
     """Makes or reopens the folder of a run and holds it until the block ends.
 
-    Writes the resolved configuration to `config.json`. Fields named in `CHANGEABLE` may differ from an earlier run.
+    Writes the resolved configuration to `config.json`. Fields in `CHANGEABLE` may differ from an earlier run.
 
     Raises:
-        UserError: for a folder that cannot be written, that another process trains in, or that holds another run;
-            nothing is changed then.
+        UserError: for a folder that cannot be written, that another process trains in, or that holds another
+            run; nothing is changed then.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -67,8 +67,8 @@ def _check_owner(workdir: Path, config: TrainConfig) -> None:
     if refused:
         shown = ", ".join(refused[:8]) + (f" and {len(refused) - 8} more" if len(refused) > 8 else "")
         raise UserError(
-            f"workdir {workdir} holds another run: {shown}; use another workdir, or the recipe and settings it "
-            f"was started with"
+            f"workdir {workdir} holds another run: {shown}; use another workdir, or the recipe and settings "
+            "it was started with"
         )
 
 

@@ -16,8 +16,8 @@ class LoggerConfig(ComponentConfig, kind="loggers"):
 
         Args:
             workdir: the run's folder; a logger writes below it or elsewhere.
-            step: how many steps are finished. What an earlier process logged after that step will come again: it
-                is removed or hidden.
+            step: how many steps are finished. What an earlier process logged after that step will come again:
+                it is removed or hidden.
         """
         raise NotImplementedError(f"{type(self).__qualname__} must define build()")
 

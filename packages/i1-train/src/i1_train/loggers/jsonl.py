@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from i1_hooks import UserError
+
 from i1_train.loggers.base import Logger, LoggerConfig
 
 
@@ -30,7 +32,10 @@ class JsonlLogger(Logger):
     """Appends to a JSON-lines file."""
 
     def __init__(self, path: Path, step: int) -> None:
-        self._file = path.open("a+b")
+        try:
+            self._file = path.open("a+b")
+        except OSError as error:
+            raise UserError(f"cannot write {path}: {error.strerror}") from error
         self._file.seek(0)
         end = 0
         for line in self._file:
@@ -42,10 +47,10 @@ class JsonlLogger(Logger):
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Writes one line."""
         self._file.write(json.dumps({"step": step, **metrics}).encode() + b"\n")
+        self._file.flush()
 
     def flush(self) -> None:
         """Writes to the disk."""
-        self._file.flush()
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

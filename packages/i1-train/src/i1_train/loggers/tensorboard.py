@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-
 from i1_hooks import UserError
+
 from i1_train.loggers.base import Logger, LoggerConfig
 
 
@@ -37,7 +37,7 @@ class TensorBoardLogger(Logger):
     """Writes event files with tensorboardX."""
 
     def __init__(self, folder: Path, step: int, every: int) -> None:
-        from tensorboardX import SummaryWriter  # noqa: PLC0415  (imports protobuf, slowly)
+        from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
         self._every = every
@@ -50,7 +50,7 @@ class TensorBoardLogger(Logger):
 
     def log_image(self, step: int, name: str, file: Path) -> None:
         """Writes a picture."""
-        from PIL import Image  # noqa: PLC0415  (only runs that make pictures need it)
+        from PIL import Image
 
         with Image.open(file) as image:
             self._writer.add_image(name, np.asarray(image.convert("RGB")), step, dataformats="HWC")

@@ -17,7 +17,7 @@ class Adam(OptimizerConfig):
     """Adam (arXiv 1412.6980) with decoupled weight decay; the defaults are the published ones.
 
     Attributes:
-        b1: decay of the first moment; with a bfloat16 moment it is rounded to 0.8984375 where it decays the moment.
+        b1: decay of the first moment; a bfloat16 moment is decayed by 0.8984375, which is 0.9 in bfloat16.
         b2: decay of the second moment.
         eps: added to the root of the second moment.
         moment_dtype: of the first moment; the second is float32.

@@ -30,7 +30,7 @@ class OptimizerConfig(ComponentConfig, kind="optimizers"):
     def build(self, schedule: Schedule, leaves: Mapping[str, Leaf]) -> optax.GradientTransformation:
         """Returns the transformation from clipped gradients to updates that are added to the parameters.
 
-        Gradients, parameters and updates are dicts by path, with the keys of `leaves`; frozen ones are absent.
+        Gradients, parameters and updates are dicts by path with the keys of `leaves`; frozen ones are absent.
 
         Args:
             schedule: the learning rate.

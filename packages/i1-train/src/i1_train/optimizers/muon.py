@@ -24,8 +24,8 @@ class Muon(OptimizerConfig):
         nesterov: whether the update looks one step ahead.
         iterations: Newton-Schulz iterations.
         update_rms: root mean square of a matrix update before the learning rate; 0.2 is Adam's usual size.
-        matrix_pattern: regular expression of the released names that are orthogonalised; others, and arrays that are
-            not matrices, follow Adam. The default leaves out the first and the last layer.
+        matrix_pattern: regular expression of the released names that are orthogonalised; others, and arrays
+            that are not matrices, follow Adam. The default leaves out the first and the last layer.
         b1: Adam's decay of the first moment.
         b2: Adam's decay of the second moment.
         eps: of both.

@@ -15,9 +15,9 @@ def load_recipe(name: str, assignments: Sequence[str] = ()) -> TrainConfig:
     Raises:
         UserError: for an unknown recipe, or a setting that does not fit.
     """
-    from i1_hooks import UserError, get_registry, override  # noqa: PLC0415
+    from i1_hooks import UserError, get_registry, override
 
-    from i1_train.config import TrainConfig  # noqa: PLC0415
+    from i1_train.config import TrainConfig
 
     config = get_registry().load("recipes", name)()
     if not isinstance(config, TrainConfig):

@@ -29,7 +29,7 @@ PREVIEW_PROMPTS = (
 
 
 def scenes() -> TrainConfig:
-    """The i1 architecture in small: dual stream, long skips, transformer adapter, no AdaLN, sandwich norms."""
+    """I1 in small: dual stream, long skips, transformer adapter, no AdaLN, sandwich norms, x-prediction."""
     return TrainConfig(
         recipe="scenes",
         model=ModelConfig(
