@@ -108,7 +108,7 @@ def _claim(output: Path, identity: dict[str, Any]) -> None:
         key = different[0]
         raise UserError(
             f"{output} holds another run: {key} {json.dumps(found.get(key))}, "
-            f"not {json.dumps(identity.get(key))}; choose another folder for --output, or repeat that run's settings"
+            f"not {json.dumps(identity.get(key))}; choose another --output, or that run's settings"
         )
 
 

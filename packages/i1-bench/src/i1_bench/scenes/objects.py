@@ -6,15 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from i1_bench.scenes.regions import Region, nearest_colour
+from i1_bench.scenes.regions import MAX_MIXED, Region, nearest_colour
 from i1_bench.scenes.templates import shape_bank
 
 MIN_OVERLAP = {"circle": 0.88, "square": 0.88, "triangle": 0.85, "star": 0.78, "cross": 0.78, "ring": 0.78}
 """Intersection over union with the best template below which there is no shape; lower for long outlines."""
 SHARPNESS = 4.0
 """Slope given to edges before comparison, so that blur changes nothing but small details."""
-MAX_MIXED = 0.12
-"""Share of pixels of other colours above which a region has no colour."""
 
 
 @dataclass(frozen=True, kw_only=True)

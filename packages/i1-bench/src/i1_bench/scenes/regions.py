@@ -17,10 +17,14 @@ MIN_BACKGROUND = 195.0
 """The darkest channel of a background that still counts as light."""
 MIXED_DISTANCE = 60.0
 """RGB distance from the line between background and object colour where a pixel belongs to neither."""
+MAX_MIXED = 0.12
+"""Share of such pixels above which a region is not of one colour."""
+MIN_SHARE = 0.15
+"""Share of a region's inner pixels that makes a colour an object of its own."""
 _ALL_NEIGHBOURS = np.ones((3, 3), bool)
 _PALETTE = np.array(list(v.COLOURS.values()), np.float32)
 _COLOUR_NAMES = tuple(v.COLOURS)
-MAX_COLOUR_DISTANCE = 75.0
+MAX_COLOUR_DISTANCE = 60.0
 """RGB distance beyond which a colour has no name; the nearest two palette colours lie 71 apart."""
 
 
@@ -88,18 +92,47 @@ def regions(picture: np.ndarray, ground: np.ndarray, *, level: float = 0.5) -> l
             continue
         rows, columns = (slice(max(s.start - 1, 0), s.stop + 1) for s in box)
         inside = labels[rows, columns] == label
-        others = (labels[rows, columns] > 0) & ~inside
-        near = ndimage.binary_dilation(inside, _ALL_NEIGHBOURS) & ~others
-        here, far = delta[rows, columns], distance[rows, columns]
-        inner = inside & (far > 0.8 * np.percentile(far[inside], 80))
-        axis = np.median(here[inner], 0)
-        coverage = np.clip(here @ (axis / (axis @ axis)), 0, 1)
-        residual = np.linalg.norm(here - coverage[..., None] * axis, axis=-1)
-        mixed = float((residual[inside] > MIXED_DISTANCE).mean())
-        coverage = coverage * near
-        for part in _parts(coverage, level):
-            found.append(_region(part, rows.start, columns.start, ground + axis, mixed))
+        foreign = (labels[rows, columns] > 0) & ~inside
+        here = delta[rows, columns]
+        is_mixed = _coverage(here, inside)[2] > MAX_MIXED
+        for own in _by_colour(here + ground, inside) if is_mixed else [inside]:
+            near = ndimage.binary_dilation(own, _ALL_NEIGHBOURS) & ~foreign & (own | ~inside)
+            axis, coverage, mixed = _coverage(here, own)
+            for part in _parts(coverage * near, level):
+                found.append(_region(part, rows.start, columns.start, ground + axis, mixed))
     return sorted(found, key=lambda region: -region.area)
+
+
+def _coverage(delta: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Returns the colour less the background, the coverage of each pixel, and the share of odd pixels."""
+    distance = np.linalg.norm(delta, axis=-1)
+    inner = own & (distance > 0.8 * np.percentile(distance[own], 80))
+    axis = np.median(delta[inner], 0)
+    coverage = np.clip(delta @ (axis / (axis @ axis)), 0, 1)
+    residual = np.linalg.norm(delta - coverage[..., None] * axis, axis=-1)
+    return axis, coverage, float((residual[own] > MIXED_DISTANCE).mean())
+
+
+def _by_colour(picture: np.ndarray, inside: np.ndarray) -> list[np.ndarray]:
+    """Divides a region in which objects of several palette colours touch.
+
+    Pixels surrounded by the region vote for the nearest colour; colours with enough votes are objects, and
+    every other pixel goes with the nearest voter for one of them.
+    """
+    surrounded = np.asarray(ndimage.binary_erosion(inside, _ALL_NEIGHBOURS), bool)
+    if surrounded.sum() < 2 * MIN_AREA:
+        return [inside]
+    nearest = np.linalg.norm(picture[surrounded][:, None] - _PALETTE, axis=-1).argmin(1)
+    votes = np.bincount(nearest, minlength=len(_PALETTE))
+    colours = np.nonzero(votes >= max(MIN_AREA, MIN_SHARE * votes.sum()))[0]
+    if len(colours) < 2:
+        return [inside]
+    seeds = np.full(inside.shape, -1)
+    seeds[surrounded] = np.where(np.isin(nearest, colours), nearest, -1)
+    indices = np.empty((2, *inside.shape), np.int32)
+    ndimage.distance_transform_edt(seeds < 0, return_distances=False, return_indices=True, indices=indices)
+    owner = seeds[indices[0], indices[1]]
+    return [inside & (owner == colour) for colour in colours]
 
 
 def _label(mask: np.ndarray) -> np.ndarray:
