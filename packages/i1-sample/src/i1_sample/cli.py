@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _EPILOG = """\
 A component (--solver, --time-grid, --guidance, --rewriter) is a name, or JSON with its fields:
   --guidance '{"component": "cfg", "rescale": 0.7, "interval_start": 0.2}'
-Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, by default $XDG_CACHE_HOME/i1/jax or ~/.cache/i1/jax,
-which makes every run after the first start in seconds.
+Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, by default $XDG_CACHE_HOME/i1/jax or
+~/.cache/i1/jax, which makes every run after the first start in seconds.
 """
 
 
@@ -170,7 +170,7 @@ def _read_prompts(path: Path | None) -> list[str]:
 def _progress(job: Job) -> AbstractContextManager[Callable[[StepEvent], None]]:
     """Shows a bar on a terminal, and nothing elsewhere."""
     if not sys.stderr.isatty():
-        return nullcontext(lambda event: None)
+        return nullcontext(lambda _event: None)
     from i1_sample.progress import StepBar
 
     return StepBar(job.num_images * job.settings.num_steps)

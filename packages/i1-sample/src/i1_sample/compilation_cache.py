@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 
 def cache_folder() -> Path:
@@ -15,17 +16,18 @@ def cache_folder() -> Path:
 def enable_compilation_cache() -> Path | None:
     """Turns JAX's persistent compilation cache on, so that a second run does not compile again.
 
-    A folder that is already set, by `JAX_COMPILATION_CACHE_DIR` or by the program, is kept with its thresholds; an
-    empty `JAX_COMPILATION_CACHE_DIR` turns the cache off.
+    A folder that is already set, by `JAX_COMPILATION_CACHE_DIR` or by the program, is kept; an empty
+    `JAX_COMPILATION_CACHE_DIR` turns the cache off.
 
     Returns:
         The folder in use, or `None` when the cache is off.
     """
     import jax
 
-    if os.environ.get("JAX_COMPILATION_CACHE_DIR") == "" or not jax.config.jax_enable_compilation_cache:
+    settings: Any = jax.config  # whose attributes are made at run time
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR") == "" or not settings.jax_enable_compilation_cache:
         return None
-    folder = jax.config.jax_compilation_cache_dir
+    folder = settings.jax_compilation_cache_dir
     if folder is None:
         folder = str(cache_folder())
         jax.config.update("jax_compilation_cache_dir", folder)

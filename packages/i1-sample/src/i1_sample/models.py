@@ -51,8 +51,8 @@ def _inside(path: Path) -> Path:
     if checkpoints.is_dir():
         raise UserError(f"model {str(path)!r}: the run has no complete checkpoint yet in {checkpoints}")
     raise UserError(
-        f"model {str(path)!r} is neither a model folder (config.json, model.safetensors) nor a training workdir "
-        "(checkpoints/STEP/model)"
+        f"model {str(path)!r} is neither a model folder (config.json, model.safetensors) "
+        "nor a training workdir (checkpoints/STEP/model)"
     )
 
 

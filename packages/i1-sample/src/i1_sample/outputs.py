@@ -14,8 +14,9 @@ def output_paths(output: Path | None, prompts: Sequence[str], images_per_prompt:
     """Returns one PNG path per picture, in order, and checks that they can be written.
 
     Args:
-        output: `F.png` for one picture, numbered `F-0.png`, ... for several; any other name is a folder, filled
-            with `00000.png`, ...; `None` names files after the prompts in the current folder, never over others.
+        output: `F.png` for one picture, numbered `F-0.png`, ... for several; any other name is a folder,
+            filled with `00000.png`, ...; `None` names files after the prompts in the current folder, never
+            over others.
         prompts: one or more.
         images_per_prompt: pictures of each.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import jax
 import numpy as np
@@ -18,14 +18,38 @@ from i1_sample.compilation_cache import enable_compilation_cache
 from i1_sample.guidances.base import GuidanceConfig
 from i1_sample.models import find_model
 from i1_sample.programs import Programs
-from i1_sample.rewriters.base import NoRewriter, RewriterConfig
-from i1_sample.settings import SampleSettings, SamplingDefaults, check_integer, component, resolve_settings
+from i1_sample.rewriters.base import RewriterConfig
+from i1_sample.settings import (
+    Choice,
+    SampleSettings,
+    SamplingDefaults,
+    check_integer,
+    component,
+    resolve_settings,
+)
 from i1_sample.solvers.base import SolverConfig
 from i1_sample.time_grids import TimeGridConfig
 
 OutputType = Literal["pil", "np", "latent"]
 LARGEST_BATCH = 8
 """Images per batch unless the caller says otherwise."""
+
+
+class SampleOptions(TypedDict, total=False):
+    """The options of `Pipeline.plan`, which describes them."""
+
+    num_inference_steps: int | None
+    guidance_scale: float | None
+    guidance_rescale: float | None
+    shift: float | None
+    seed: int
+    num_images_per_prompt: int
+    batch_size: int | None
+    first_index: int
+    solver: SolverConfig | Choice
+    time_grid: TimeGridConfig | Choice
+    guidance: GuidanceConfig | Choice
+    rewriter: RewriterConfig | Choice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +89,7 @@ class StepEvent:
         step: steps done, from 1.
         num_steps: steps in all.
         time: where the latents are, 1 at the end.
-        padded_latents: (batch_size, h, w, C) float32 on the device; rows after the batch's images are padding.
+        padded_latents: (batch_size, h, w, C) float32 on the device; rows beyond the batch's are padding.
     """
 
     positions: range
@@ -134,7 +158,7 @@ class Pipeline:
 
         Args:
             model: a model folder, a training workdir (its newest checkpoint), or a registered name.
-            dtype: of parameters and computation; by default float32 parameters and the model's own computation.
+            dtype: of parameters and computation; by default float32 and the model's own.
 
         Raises:
             UserError: when there is no such model, or its files do not fit.
@@ -152,60 +176,24 @@ class Pipeline:
         self,
         prompt: str | Sequence[str],
         *,
-        num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
-        guidance_rescale: float | None = None,
-        shift: float | None = None,
-        seed: int = 0,
-        num_images_per_prompt: int = 1,
-        batch_size: int | None = None,
-        first_index: int = 0,
-        solver: SolverConfig | str | Mapping[str, Any] = "euler",
-        time_grid: TimeGridConfig | str | Mapping[str, Any] = "shifted",
-        guidance: GuidanceConfig | str | Mapping[str, Any] = "cfg",
-        rewriter: RewriterConfig | str | Mapping[str, Any] | None = None,
         output_type: OutputType = "pil",
         callback: Callable[[StepEvent], None] | None = None,
+        **options: Unpack[SampleOptions],
     ) -> SampleOutput:
         """Makes pictures.
 
         Args:
             prompt: one or several.
-            num_inference_steps: steps of the solver; by default the model's.
-            guidance_scale: 1 is no guidance and half the work; by default the model's.
-            guidance_rescale: phi of the guidance; by default the model's.
-            shift: of the time grid; by default the model's.
-            seed: of the noise, 0 to 2^32 - 1; image k starts from `normal(fold_in(key(seed), k))`.
-            num_images_per_prompt: pictures of each prompt.
-            batch_size: rows per batch; changes speed and memory, not the pictures.
-            first_index: k of the first image, to make later images of a series alone.
-            solver: an object, a registered name, or a mapping with the name under `component`.
-            time_grid: likewise.
-            guidance: likewise.
-            rewriter: likewise; none by default.
             output_type: Pillow images, uint8 pixels, or latents.
             callback: called after every step of every batch; an exception it raises stops the call.
+            **options: those of `plan`: steps, guidance, seed and so on.
 
         Raises:
-            UserError: for a setting of a wrong type, name or range, or a prompt that an encoder refuses.
+            UserError: for an option of a wrong type, name or range, or a prompt that an encoder refuses.
         """
         if output_type not in ("pil", "np", "latent"):
             raise UserError(f"output_type {output_type!r}: choose pil, np or latent")
-        job = self.plan(
-            prompt,
-            num_inference_steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            guidance_rescale=guidance_rescale,
-            shift=shift,
-            seed=seed,
-            num_images_per_prompt=num_images_per_prompt,
-            batch_size=batch_size,
-            first_index=first_index,
-            solver=solver,
-            time_grid=time_grid,
-            guidance=guidance,
-            rewriter=rewriter,
-        )
+        job = self.plan(prompt, **options)
         finished: list[np.ndarray] = []
         for event in self.run(job):
             if callback is not None:
@@ -215,12 +203,12 @@ class Pipeline:
         arrays = np.concatenate(finished)
         return SampleOutput([Image.fromarray(a) for a in arrays] if output_type == "pil" else arrays, job)
 
-    def stream(self, prompt: str | Sequence[str], **settings: Any) -> Iterator[StepEvent]:
+    def stream(self, prompt: str | Sequence[str], **options: Unpack[SampleOptions]) -> Iterator[StepEvent]:
         """Makes pictures step by step; leave the loop to cancel.
 
         Args:
             prompt: one or several.
-            **settings: those of `plan`.
+            **options: those of `plan`.
 
         Returns:
             An iterator of events, batch after batch; an event that `is_last` holds finished pictures.
@@ -232,23 +220,44 @@ class Pipeline:
             for event in pipeline.stream("a star", num_inference_steps=20):
                 preview = event.images()
         """
-        return self.run(self.plan(prompt, **settings))
+        return self.run(self.plan(prompt, **options))
 
     def plan(
         self,
         prompt: str | Sequence[str],
         *,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
+        guidance_rescale: float | None = None,
+        shift: float | None = None,
         seed: int = 0,
         num_images_per_prompt: int = 1,
         batch_size: int | None = None,
         first_index: int = 0,
-        rewriter: RewriterConfig | str | Mapping[str, Any] | None = None,
-        **settings: Any,
+        solver: SolverConfig | Choice = "euler",
+        time_grid: TimeGridConfig | Choice = "shifted",
+        guidance: GuidanceConfig | Choice = "cfg",
+        rewriter: RewriterConfig | Choice = "none",
     ) -> Job:
-        """Checks and completes settings; the arguments are those of a call, `settings` as in `resolve_settings`.
+        """Checks options and completes them with the model's defaults.
+
+        Args:
+            prompt: one or several.
+            num_inference_steps: steps of the solver.
+            guidance_scale: 1 is no guidance and half the work.
+            guidance_rescale: phi of the guidance.
+            shift: of the time grid.
+            seed: of the noise, 0 to 2^32 - 1; image k starts from `normal(fold_in(key(seed), k))`.
+            num_images_per_prompt: pictures of each prompt.
+            batch_size: rows per batch; changes speed and memory, not the pictures.
+            first_index: k of the first image, to make later images of a series alone.
+            solver: an object, a registered name, or a mapping with the name under `component`.
+            time_grid: likewise.
+            guidance: likewise.
+            rewriter: likewise.
 
         Raises:
-            UserError: for a setting of a wrong type, name or range, or a prompt that an encoder refuses.
+            UserError: for an option of a wrong type, name or range, or a prompt that an encoder refuses.
         """
         prompts = (prompt,) if isinstance(prompt, str) else tuple(prompt)
         if not prompts or not all(isinstance(p, str) for p in prompts):
@@ -259,7 +268,17 @@ class Pipeline:
         num_images = len(prompts) * num_images_per_prompt
         size = min(num_images, LARGEST_BATCH) if batch_size is None else batch_size
         check_integer("batch size", size, 1)
-        rewritten = component(RewriterConfig, NoRewriter() if rewriter is None else rewriter).rewrite(prompts)
+        settings = resolve_settings(
+            self.defaults,
+            num_inference_steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            guidance_rescale=guidance_rescale,
+            shift=shift,
+            solver=solver,
+            time_grid=time_grid,
+            guidance=guidance,
+        )
+        rewritten = component(RewriterConfig, rewriter).rewrite(prompts)
         self.programs.tokenize(rewritten)  # refuses a bad prompt before any work
         return Job(
             prompts=prompts,
@@ -268,7 +287,7 @@ class Pipeline:
             seed=seed,
             first_index=first_index,
             batch_size=size,
-            settings=resolve_settings(self.defaults, **settings),
+            settings=settings,
         )
 
     def run(self, job: Job) -> Iterator[StepEvent]:

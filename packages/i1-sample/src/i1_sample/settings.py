@@ -14,6 +14,9 @@ from i1_sample.guidances.base import GuidanceConfig
 from i1_sample.solvers.base import SolverConfig
 from i1_sample.time_grids import TimeGridConfig
 
+Choice = str | Mapping[str, Any]
+"""A registered name, or a mapping with the name under `component` beside its fields."""
+
 ComponentT = TypeVar("ComponentT", bound=ComponentConfig)
 
 
@@ -70,29 +73,34 @@ def resolve_settings(
     guidance_scale: float | None = None,
     guidance_rescale: float | None = None,
     shift: float | None = None,
-    solver: SolverConfig | str | Mapping[str, Any] = "euler",
-    time_grid: TimeGridConfig | str | Mapping[str, Any] = "shifted",
-    guidance: GuidanceConfig | str | Mapping[str, Any] = "cfg",
+    solver: SolverConfig | Choice = "euler",
+    time_grid: TimeGridConfig | Choice = "shifted",
+    guidance: GuidanceConfig | Choice = "cfg",
 ) -> SampleSettings:
     """Completes what a caller gave with a model's defaults.
 
-    A component is given as an object, a registered name, or a mapping with the name under `component`. The rescale
-    and the shift belong to the guidance and the time grid: a component given by name takes the model's defaults
-    where it has such a field.
+    A component is given as an object, a registered name, or a mapping with the name under `component`. The
+    shift and the rescale replace fields of the time grid and the guidance; `"shifted"` and `"cfg"`, given by
+    name, start from the model's defaults.
 
     Raises:
-        UserError: for an unknown name, a wrong type or range, or a rescale or shift for a component without one.
+        UserError: for an unknown name, a wrong type or range, or a rescale or shift that a component lacks.
     """
+    grid, combination = component(TimeGridConfig, time_grid), component(GuidanceConfig, guidance)
+    if shift is None and time_grid == "shifted":
+        shift = defaults.shift
+    if guidance_rescale is None and guidance == "cfg":
+        guidance_rescale = defaults.rescale
     return SampleSettings(
         num_steps=defaults.steps if num_inference_steps is None else num_inference_steps,
         guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
         solver=component(SolverConfig, solver),
-        time_grid=_component_with(TimeGridConfig, time_grid, "shift", shift, defaults.shift),
-        guidance=_component_with(GuidanceConfig, guidance, "rescale", guidance_rescale, defaults.rescale),
+        time_grid=_with_field(grid, "shift", shift),
+        guidance=_with_field(combination, "rescale", guidance_rescale),
     )
 
 
-def component(base: type[ComponentT], given: ComponentT | str | Mapping[str, Any]) -> ComponentT:
+def component(base: type[ComponentT], given: ComponentT | Choice) -> Any:
     """Returns the component that an object, a name or a mapping stands for.
 
     Raises:
@@ -101,22 +109,16 @@ def component(base: type[ComponentT], given: ComponentT | str | Mapping[str, Any
     return given if isinstance(given, base) else from_dict(base, given, base.kind)
 
 
-def _component_with(
-    base: type[ComponentT], given: Any, field: str, value: float | None, default: float
-) -> ComponentT:
-    config = component(base, given)
-    has_field = any(f.name == field for f in dataclasses.fields(config))  # pyright: ignore[reportArgumentType] (components are dataclasses)
+def _with_field(config: Any, field: str, value: float | None) -> Any:
     if value is None:
-        if isinstance(given, str) and has_field:
-            return dataclasses.replace(config, **{field: default})  # pyright: ignore[reportArgumentType]
         return config
-    if not has_field:
+    if field not in {f.name for f in dataclasses.fields(config)}:
         raise UserError(
             f"{field} {value} does not apply: {type(config).__name__} has no {field}; leave it out"
         )
     if not _is_number(value):
         raise UserError(f"{field} must be a number, got {value!r}")
-    return dataclasses.replace(config, **{field: float(value)})  # pyright: ignore[reportArgumentType]
+    return dataclasses.replace(config, **{field: float(value)})
 
 
 def check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:

@@ -37,7 +37,7 @@ class Shifted(TimeGridConfig):
     """The published grid of i1: equal steps u, then `t = s u / (1 + (s - 1) u)`.
 
     Attributes:
-        shift: s; below 1 the steps are small near the noise, above 1 near the data; 0 and 1 leave equal steps.
+        shift: s; below 1 the steps are small near the noise, above 1 near the data; 0 and 1 leave them equal.
     """
 
     shift: float = 0.3

@@ -41,8 +41,8 @@ class ZeroStar(GuidanceConfig):
 class AdaptiveProjected(GuidanceConfig):
     """Adaptive projected guidance, without momentum: the part of `c - u` along c is weakened.
 
-    `v = c + (w - 1) (d - (1 - eta) d_c)` with d = c - u, shortened to `norm_threshold`, and d_c its projection on c.
-    The published method projects data predictions; here velocities, as is usual for flow models.
+    `v = c + (w - 1) (d - (1 - eta) d_c)` with d = c - u, shortened to `norm_threshold`, and d_c its
+    projection on c. The published method projects data predictions; here velocities, as is usual for flow models.
     https://arxiv.org/abs/2410.02416
 
     Attributes:
@@ -56,7 +56,8 @@ class AdaptiveProjected(GuidanceConfig):
     def __post_init__(self) -> None:
         if self.norm_threshold < 0:
             raise UserError(
-                f"guidance 'adaptive_projected': norm_threshold must be 0 (off) or positive, got {self.norm_threshold}"
+                "guidance 'adaptive_projected': norm_threshold must be 0 (off) or positive, "
+                f"got {self.norm_threshold}"
             )
 
     def combine(

@@ -15,8 +15,9 @@ from i1_hooks import UserError
 from i1_sample.rewriters.base import RewriterConfig
 
 _INSTRUCTION = (
-    "Rewrite the user's request for a picture as one detailed English paragraph that an image generator can follow. "
-    "Keep every object, number, colour, position and quoted text exactly. Answer with the paragraph alone."
+    "Rewrite the user's request for a picture as one detailed English paragraph that an image generator "
+    "can follow. Keep every object, number, colour, position and quoted text exactly. "
+    "Answer with the paragraph alone."
 )
 
 
@@ -67,9 +68,9 @@ class OpenAIRewriter(RewriterConfig):
         headers = {"Content-Type": "application/json"}
         if key := os.environ.get(self.api_key_env):
             headers["Authorization"] = f"Bearer {key}"
-        request = urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 (checked above)
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=self.timeout) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=self.timeout) as response:
                 answer = json.load(response)
         except urllib.error.HTTPError as error:
             with error:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import jax
 
 Velocity = Callable[["jax.Array", "jax.Array"], "jax.Array"]
-"""v(x, t): x (B, ...) float32 and a scalar float32 time give dx/dt, shaped like x."""
+"""v(x, t): x (B, ...) and a scalar time give dx/dt, shaped like x."""
 
 
 class SolverConfig(ComponentConfig, kind="solvers"):
@@ -29,7 +29,8 @@ class SolverConfig(ComponentConfig, kind="solvers"):
         """Returns what is carried from step to step, a pytree of arrays of fixed shapes.
 
         Args:
-            x: (B, ...) the state at t = 0.
+            x: (B, ...) the state at t = 0. Arrays of the carry take its dtype: float32 in sampling, float64 where
+                the conformance suite measures the order.
         """
         del x
         return ()
@@ -41,10 +42,10 @@ class SolverConfig(ComponentConfig, kind="solvers"):
 
         Args:
             velocity: the right-hand side v(x, t).
-            x: (B, ...) float32.
+            x: (B, ...).
             carry: what `init` or the step before returned.
-            t: scalar float32.
-            t_next: scalar float32, greater than t.
+            t: scalar of the same dtype.
+            t_next: likewise, greater than t.
 
         Returns:
             x at t_next, and the next carry.

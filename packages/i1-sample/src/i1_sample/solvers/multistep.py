@@ -24,7 +24,7 @@ class AdamsBashforth2(SolverConfig):
 
     def init(self, x: jax.Array) -> Carry:
         """Returns the previous velocity and the previous step's length, 0 before the first step."""
-        return jnp.zeros_like(x), jnp.float32(0)
+        return jnp.zeros_like(x), jnp.zeros((), x.dtype)
 
     def step(
         self, velocity: Velocity, x: jax.Array, carry: Carry, t: jax.Array, t_next: jax.Array
@@ -48,7 +48,8 @@ class AdamsBashforth3(SolverConfig):
 
     def init(self, x: jax.Array) -> Carry:
         """Returns the last two velocities and step lengths, newest first, 0 where there are none."""
-        return jnp.zeros_like(x), jnp.zeros_like(x), jnp.float32(0), jnp.float32(0)
+        none = jnp.zeros((), x.dtype)
+        return jnp.zeros_like(x), jnp.zeros_like(x), none, none
 
     def step(
         self, velocity: Velocity, x: jax.Array, carry: Carry, t: jax.Array, t_next: jax.Array
@@ -77,16 +78,18 @@ class AdamsBashforth3(SolverConfig):
 class DPMSolverPP2M(SolverConfig):
     """DPM-Solver++(2M) written for flow matching: order 2, one evaluation.
 
-    With the data prediction `D = x + (1 - t) v` and `s = -log(1 - t)` the ODE reads `dx/ds = D - x`, whose linear
-    part is integrated exactly: `x' = e^-h x + (1 - e^-h) (D + (D - D_prev) h / (2 h_prev))`, h a step in s. The first
-    and the last step (to t = 1, where h is infinite) are of order 1. https://arxiv.org/abs/2211.01095
+    With the data prediction `D = x + (1 - t) v` and `s = -log(1 - t)` the ODE reads `dx/ds = D - x`, whose
+    linear part is integrated exactly: `x' = e^-h x + (1 - e^-h) (D + (D - D_prev) h / (2 h_prev))`, h a step
+    in s. The first and the last step (to t = 1, where h is infinite) are of order 1, and steps of equal length
+    in t near the data cost a factor log(1 / h): the error is O(h^2 log(1 / h)) up to t = 1.
+    https://arxiv.org/abs/2211.01095
     """
 
     order: ClassVar[int] = 2
 
     def init(self, x: jax.Array) -> Carry:
         """Returns the previous data prediction and the previous step in s, 0 before the first step."""
-        return jnp.zeros_like(x), jnp.float32(0)
+        return jnp.zeros_like(x), jnp.zeros((), x.dtype)
 
     def step(
         self, velocity: Velocity, x: jax.Array, carry: Carry, t: jax.Array, t_next: jax.Array

@@ -1,0 +1,1 @@
+"""Conformance suites for authors of solvers, time grids, guidances and rewriters."""

@@ -1,0 +1,106 @@
+"""The conformance suite of solvers."""
+
+# ruff: noqa: D102 (the names of the checks say what they check)
+
+from __future__ import annotations
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from i1_hooks import from_dict, to_dict
+
+from i1_sample.solvers import SolverConfig, Velocity
+from i1_sample.time_grids import Shifted, TimeGridConfig, Uniform
+
+_NUM_STEPS = (128, 256)
+_RATES = np.array([[-3.0], [-0.5], [0.5], [1.5]])
+_OFFSETS = np.array([[0.5], [-0.25], [1.0], [0.5]])
+
+
+def integrate(solver: SolverConfig, velocity: Velocity, x: jax.Array, times: np.ndarray) -> jax.Array:
+    """Returns x at the last time, from x (B, ...) at the first; all steps in one scan."""
+
+    def body(state: tuple[jax.Array, object], span: tuple[jax.Array, jax.Array]) -> tuple:
+        return solver.step(velocity, *state, *span), None
+
+    (end, _), _ = jax.lax.scan(body, (x, solver.init(x)), (jnp.asarray(times[:-1]), jnp.asarray(times[1:])))
+    return end
+
+
+def linear_ode_error(
+    solver: SolverConfig, grid: TimeGridConfig, num_steps: int, end: float = 1.0
+) -> jax.Array:
+    """Integrates `dx/dt = a (x - cos 6t) - 6 sin 6t` for four rates a from t = 0 to `end`.
+
+    Started at 1 + c the solution is `cos 6t + c e^(a t)`.
+
+    Double precision, where it is enabled: the error of a method of order 4 is soon below float32's.
+
+    Returns:
+        The norm of the error at the end.
+    """
+
+    def velocity(x: jax.Array, t: jax.Array) -> jax.Array:
+        return jnp.asarray(_RATES) * (x - jnp.cos(6 * t)) - 6 * jnp.sin(6 * t)
+
+    x = integrate(solver, velocity, jnp.asarray(1 + _OFFSETS), end * grid.times(num_steps).astype(float))
+    return jnp.linalg.norm(x - jnp.asarray(np.cos(6 * end) + _OFFSETS * np.exp(_RATES * end)))
+
+
+class SolverSuite:
+    """What every solver must do; subclass it in a test file.
+
+    Example:
+        class TestMine(SolverSuite):
+            solver = MySolver()
+    """
+
+    solver: SolverConfig
+    order_until: float = 1.0
+    """Where the order is measured; below 1 for a solver whose steps are singular at the data."""
+    checks_json: bool = True
+    """Whether the component is registered, so that its configuration must survive JSON."""
+
+    def test_config_survives_json(self) -> None:
+        if self.checks_json:
+            assert from_dict(SolverConfig, to_dict(self.solver)) == self.solver
+
+    def test_order_on_equal_steps(self) -> None:
+        self._check_order(Uniform())
+
+    def test_order_on_unequal_steps(self) -> None:
+        self._check_order(Shifted(shift=0.6))
+
+    def _check_order(self, grid: TimeGridConfig) -> None:
+        with jax.enable_x64(True):
+            coarse, fine = jax.jit(
+                lambda: [linear_ode_error(self.solver, grid, n, self.order_until) for n in _NUM_STEPS]
+            )()
+        measured = math.log2(float(coarse) / float(fine))
+        stated = self.solver.order
+        assert abs(measured - stated) < 0.35, f"measured order {measured:.2f}, stated {stated}"
+
+    def test_a_constant_velocity_is_integrated_exactly(self) -> None:
+        x = jnp.array([[1.0], [-2.0]])
+        constant = jnp.array([[0.5], [3.0]])
+        end = jax.jit(lambda x: integrate(self.solver, lambda _x, _t: constant, x, Shifted().times(7)))(x)
+        np.testing.assert_allclose(end, x + constant, atol=1e-5)
+
+    def test_the_carry_keeps_its_structure(self) -> None:
+        def one_step(x: jax.Array) -> tuple:
+            carry = self.solver.init(x)
+            step = self.solver.step(lambda x, _t: -x, x, carry, jnp.float32(0.2), jnp.float32(0.4))
+            return (x, carry), step
+
+        before, after = jax.eval_shape(one_step, jnp.ones((2, 3)))
+        assert jax.tree.structure(before) == jax.tree.structure(after)
+        assert jax.tree.leaves(before) == jax.tree.leaves(after)
+
+    def test_a_row_does_not_depend_on_its_batch(self) -> None:
+        x = jnp.array([[1.0], [-2.0], [0.3]])
+        run = jax.jit(
+            lambda x: integrate(self.solver, lambda x, t: x * jnp.sin(5 * t), x, Uniform().times(4))
+        )
+        np.testing.assert_allclose(run(x)[1:2], run(x[1:2]), atol=1e-6)

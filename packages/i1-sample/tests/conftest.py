@@ -1,0 +1,37 @@
+import os
+from pathlib import Path
+
+import jax
+import pytest
+from i1_sample import Pipeline
+from i1_sample.testing.models import write_tiny_model
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache_of_this_session(tmp_path_factory: pytest.TempPathFactory):
+    """Keeps compiled programs out of the user's cache folder."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["XDG_CACHE_HOME"]
+    else:
+        os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(scope="session")
+def goldens() -> Path:
+    return Path(os.environ.get("I1_GOLDENS") or Path(__file__).parent / "goldens")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny") / "model")
+
+
+@pytest.fixture(scope="session")
+def pipeline(model_folder: Path, _cache_of_this_session: None) -> Pipeline:
+    return Pipeline.from_pretrained(model_folder)

@@ -1,0 +1,267 @@
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from i1_hooks import UserError
+from i1_model.adapters import TransformerAdapter
+from i1_model.autoencoders.patch import PatchAutoencoder
+from i1_model.backbones import DualStream
+from i1_model.checkpoint import LoadedModel
+from i1_model.config import ModelConfig
+from i1_model.flow import RectifiedFlow
+from i1_model.names import from_released
+from i1_model.text_encoders import TextEncoderConfig
+from i1_sample import Pipeline
+from i1_sample.guidances.classifier_free import ClassifierFree
+from i1_sample.solvers.one_step import Euler
+from i1_sample.testing.models import TINY, write_tiny_model
+from i1_sample.time_grids import Shifted
+
+PROMPTS = ["a red star", "two circles", 'the word "CAT"']
+
+
+def pixels(pipeline: Pipeline, prompt, **options) -> np.ndarray:
+    images = pipeline(prompt, output_type="np", **options).images
+    assert isinstance(images, np.ndarray)
+    return images
+
+
+def latents(pipeline: Pipeline, prompt, **options) -> np.ndarray:
+    images = pipeline(prompt, output_type="latent", **options).images
+    assert isinstance(images, np.ndarray)
+    return images
+
+
+def test_output_types(pipeline: Pipeline) -> None:
+    output = pipeline(PROMPTS[:2])
+    assert [image.size for image in output.images] == [(16, 16)] * 2
+    assert pixels(pipeline, PROMPTS[:2]).dtype == np.uint8
+    np.testing.assert_array_equal(
+        np.stack([np.asarray(i) for i in output.images]), pixels(pipeline, PROMPTS[:2])
+    )
+    assert latents(pipeline, PROMPTS[:2]).shape == (2, 4, 4, 48)
+
+
+def test_defaults_come_from_the_model(pipeline: Pipeline) -> None:
+    settings = pipeline.plan("a star").settings
+    assert settings.num_steps == 3
+    assert settings.guidance_scale == 4.0
+    assert settings.time_grid == Shifted(shift=0.5)
+    assert settings.guidance == ClassifierFree(rescale=0.25)
+    given = pipeline.plan(
+        "a star", shift=0.0, guidance_rescale=1, time_grid=Shifted(), guidance={"component": "cfg"}
+    )
+    assert given.settings.time_grid == Shifted(shift=0.0)
+    assert given.settings.guidance == ClassifierFree(rescale=1.0)
+
+
+def test_the_published_defaults_without_metadata(pipeline: Pipeline) -> None:
+    plain = Pipeline(LoadedModel(pipeline.config, pipeline.params, {}), programs=pipeline.programs)
+    settings = plain.plan("a star").settings
+    assert (settings.num_steps, settings.guidance_scale) == (250, 12.0)
+    assert settings.time_grid == Shifted(shift=0.3)
+    assert settings.guidance == ClassifierFree(rescale=1.0)
+
+
+def test_noise_depends_on_seed_and_index_alone(pipeline: Pipeline) -> None:
+    x, _ = pipeline.programs.start(np.uint32(5), np.array([2, 0], np.uint32), Euler())
+    for row, index in enumerate((2, 0)):
+        key = jax.random.fold_in(jax.random.key(5), index)
+        np.testing.assert_array_equal(x[row], jax.random.normal(key, (4, 4, 48)))
+
+
+def test_pictures_are_the_same_alone_and_in_any_batch(pipeline: Pipeline) -> None:
+    together = latents(pipeline, PROMPTS, num_images_per_prompt=2, seed=3)
+    assert len({image.tobytes() for image in together}) == 6
+    padded = latents(pipeline, PROMPTS, num_images_per_prompt=2, seed=3, batch_size=4)
+    np.testing.assert_allclose(padded, together, atol=1e-4)
+    for index in (0, 3, 5):
+        alone = latents(pipeline, PROMPTS[index // 2], seed=3, first_index=index)
+        np.testing.assert_allclose(alone[0], together[index], atol=1e-4)
+
+
+def test_a_call_repeats_bit_for_bit_and_seeds_differ(pipeline: Pipeline) -> None:
+    first, second = (latents(pipeline, "a star", seed=1) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first - latents(pipeline, "a star", seed=2)).max() > 0.1
+
+
+def test_guidance_one_is_no_guidance_and_half_the_rows(pipeline: Pipeline, monkeypatch) -> None:
+    rows = []
+    original = pipeline.programs.step
+
+    def counted(params, conditioning, *rest):
+        rows.append(conditioning.tokens.shape[0])
+        return original(params, conditioning, *rest)
+
+    monkeypatch.setattr(pipeline.programs, "step", counted)
+    one = latents(pipeline, "a star", guidance_scale=1.0)
+    none = latents(pipeline, "a star", guidance="none", guidance_scale=9.0)
+    assert rows == [1] * 6
+    np.testing.assert_array_equal(one, none)
+    near = latents(pipeline, "a star", guidance_scale=1.0 + 1e-6)
+    assert rows[6:] == [2] * 3
+    np.testing.assert_allclose(near, one, atol=1e-4)
+
+
+def test_each_prompt_is_encoded_once(pipeline: Pipeline, monkeypatch) -> None:
+    encoded = []
+    original = pipeline.programs.condition
+
+    def counted(params, encoder_params, tokens, guided):
+        encoded.append(len(tokens[0]["ids"]))
+        return original(params, encoder_params, tokens, guided)
+
+    monkeypatch.setattr(pipeline.programs, "condition", counted)
+    pixels(pipeline, PROMPTS, num_images_per_prompt=3, batch_size=4)
+    assert encoded == [4]
+
+
+@pytest.mark.parametrize("solver", ["heun", "ab3", "dpmpp_2m"])
+def test_solvers_by_name_come_near_to_many_small_steps(pipeline: Pipeline, solver: str) -> None:
+    fine = latents(pipeline, "a star", num_inference_steps=200, time_grid="uniform")
+    rough = latents(pipeline, "a star", num_inference_steps=25, time_grid="uniform", solver=solver)
+    assert np.abs(rough - fine).max() < 0.1
+
+
+def test_stream_yields_every_step_and_can_be_left(pipeline: Pipeline) -> None:
+    events = list(pipeline.stream(PROMPTS, batch_size=2))
+    assert [(list(e.positions), e.step) for e in events] == [
+        *(([0, 1], step) for step in (1, 2, 3)),
+        *(([2], step) for step in (1, 2, 3)),
+    ]
+    assert [e.is_last for e in events] == [False, False, True] * 2
+    assert events[2].time == 1.0
+    assert events[-1].images().shape == (1, 16, 16, 3)
+    assert events[-1].latents.shape == (1, 4, 4, 48)
+    np.testing.assert_array_equal(events[2].images(), pixels(pipeline, PROMPTS, batch_size=2)[:2])
+    stream = pipeline.stream("a star")
+    next(stream)
+    stream.close()
+
+
+def test_callback_sees_steps_and_may_stop(pipeline: Pipeline) -> None:
+    seen = []
+    pixels(pipeline, "a star", callback=lambda event: seen.append(event.step))
+    assert seen == [1, 2, 3]
+
+    def stop(event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline("a star", callback=stop)
+
+
+def test_rewriter(pipeline: Pipeline) -> None:
+    job = pipeline.plan("a star", rewriter={"component": "template", "template": "{prompt} please"})
+    assert (job.prompts, job.rewritten) == (("a star",), ("a star please",))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"prompt": ""}, "'' is empty"),
+        ({"prompt": []}, "at least one"),
+        ({"prompt": ["a star", 3]}, "must be text"),
+        ({"prompt": "star " * 13}, "has 13 tokens, the hash encoder takes at most 12"),
+        ({"num_inference_steps": 0}, "steps must be an integer of at least 1, got 0"),
+        ({"num_inference_steps": 2.5}, "steps must be an integer"),
+        ({"seed": -1}, "seed must be an integer from 0 to 4294967295, got -1"),
+        ({"num_images_per_prompt": 0}, "number of images"),
+        ({"batch_size": True}, "batch size"),
+        ({"guidance_scale": float("nan")}, "guidance scale must be a finite number"),
+        ({"guidance_scale": "big"}, "guidance scale must be a finite number, got 'big'"),
+        ({"guidance_rescale": 3.0}, r"rescale must be in \[0, 1\]"),
+        ({"shift": -1.0}, "shift must be"),
+        ({"shift": 0.3, "time_grid": "uniform"}, "Uniform has no shift"),
+        ({"guidance_rescale": 0.5, "guidance": "cfg_zero_star"}, "ZeroStar has no rescale"),
+        ({"solver": "eulr"}, "unknown solver 'eulr'; did you mean 'euler'"),
+        ({"guidance": {"component": "cfg", "resale": 1}}, "did you mean 'guidances.rescale'"),
+        ({"output_type": "jpg"}, "choose pil, np or latent"),
+    ],
+)
+def test_bad_options_are_user_errors(pipeline: Pipeline, options: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        pipeline(**{"prompt": "a star", **options})
+
+
+def test_unknown_sampling_metadata_is_refused(tmp_path: Path) -> None:
+    folder = write_tiny_model(tmp_path, sampling={"stepz": 3})
+    with pytest.raises(UserError, match="sampling.stepz"):
+        Pipeline.from_pretrained(folder)
+
+
+def test_bfloat16(model_folder: Path, pipeline: Pipeline) -> None:
+    half = Pipeline.from_pretrained(model_folder, dtype="bfloat16")
+    assert half.config.compute_dtype == "bfloat16"
+    difference = np.abs(latents(half, "a star") - latents(pipeline, "a star"))
+    assert 0 < difference.max() < 0.5
+
+
+class RecordedEncoder:
+    """Gives the recorded text back; the id of a prompt is its row."""
+
+    params = ()
+
+    def __init__(self, text: np.ndarray, mask: np.ndarray) -> None:
+        self.text, self.mask = text, mask.astype(bool)
+
+    def tokenize(self, prompts):
+        rows = np.array([int(prompt) for prompt in prompts])
+        return {"ids": np.repeat(rows[:, None], self.mask.shape[1], 1), "mask": self.mask[rows]}
+
+    def encode(self, params, tokens):
+        return jax.numpy.asarray(self.text)[tokens["ids"][:, 0]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recorded(TextEncoderConfig):
+    folder: str
+    num_tokens: int = 7
+    width: int = 10
+
+    def build(self) -> RecordedEncoder:
+        with np.load(Path(self.folder) / "euler_trajectory.npz") as arrays:
+            return RecordedEncoder(arrays["text"], arrays["mask"])
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize(("grid", "name"), [("shifted", "latents"), ("uniform", "jax_latents_uniform_grid")])
+def test_recorded_trajectory(goldens: Path, grid: str, name: str, monkeypatch) -> None:
+    sidecar = json.loads((goldens / "euler_trajectory.json").read_text())
+    config = ModelConfig(
+        backbone=DualStream(hidden_width=12, num_heads=2, depth=5),
+        adapter=TransformerAdapter(num_blocks=2, num_heads=2),
+        text_encoders=(Recorded(folder=str(goldens)),),
+        autoencoder=PatchAutoencoder(factor=32),
+        flow=RectifiedFlow(),
+        resolution=256,
+    )
+    monkeypatch.setattr(type(config.autoencoder), "channels", 4, raising=False)
+    object.__setattr__(config.autoencoder, "channels", 4)
+    with np.load(goldens / "checkpoints" / "checkpoint.npz-000000010") as arrays:
+        prefix = "params_ema/"
+        weights = {n.removeprefix(prefix): arrays[n] for n in arrays.files if n.startswith(prefix)}
+    pipeline = Pipeline(LoadedModel(config, from_released(config, weights), {}))
+    with np.load(goldens / "euler_trajectory.npz") as arrays:
+        noise, recorded = arrays["noise"].transpose(0, 2, 3, 1), arrays[name].transpose(0, 1, 3, 4, 2)
+    monkeypatch.setattr(pipeline.programs, "start", lambda seed, indices, solver: (noise, ()))
+    events = pipeline.stream(
+        ["0", "1"],
+        num_inference_steps=sidecar["steps"],
+        guidance_scale=sidecar["cfg_scale"],
+        guidance_rescale=sidecar["cfg_rescale"],
+        time_grid=grid,
+    )
+    for event in events:
+        np.testing.assert_allclose(
+            event.latents, recorded[event.step], atol=3e-5, err_msg=f"step {event.step}"
+        )
+
+
+def test_tiny_model_matches_its_folder(pipeline: Pipeline) -> None:
+    assert pipeline.config == TINY
+    assert pipeline.metadata["step"] == 7
