@@ -73,7 +73,7 @@ def stamp(mask: np.ndarray, size: float, x: float, y: float, pixels: int = v.SIZ
         y: row of that centre.
         pixels: height and width of the picture.
     """
-    fine = 8
+    fine = 4
     points = (np.arange(pixels * fine) + 0.5) / fine
 
     def index(centre: float) -> np.ndarray:

@@ -53,14 +53,10 @@ class Region:
     mixed: float
 
     @property
-    def width(self) -> int:
-        """Columns in which the coverage reaches one half."""
-        return int(np.ptp(np.nonzero((self.coverage > 0.5).any(0))[0])) + 1
-
-    @property
     def height(self) -> int:
-        """Rows in which the coverage reaches one half."""
-        return int(np.ptp(np.nonzero((self.coverage > 0.5).any(1))[0])) + 1
+        """Rows in which the coverage reaches half of its largest value."""
+        inside = self.coverage > 0.5 * self.coverage.max()
+        return int(np.ptp(np.nonzero(inside.any(1))[0])) + 1
 
 
 def background(picture: np.ndarray) -> np.ndarray:
@@ -108,6 +104,8 @@ def _coverage(delta: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarra
     distance = np.linalg.norm(delta, axis=-1)
     inner = own & (distance > 0.8 * np.percentile(distance[own], 80))
     axis = np.median(delta[inner], 0)
+    if np.linalg.norm(axis) < 0.5 * CONTRAST:  # the pixels differ in every direction
+        return axis, own.astype(np.float32), 1.0
     coverage = np.clip(delta @ (axis / (axis @ axis)), 0, 1)
     residual = np.linalg.norm(delta - coverage[..., None] * axis, axis=-1)
     return axis, coverage, float((residual[own] > MIXED_DISTANCE).mean())
