@@ -50,7 +50,7 @@ def test_linear_quadratic_reaches_its_threshold_half_way_with_one_slope() -> Non
 
 
 def test_bad_fields_are_refused() -> None:
-    with pytest.raises(UserError, match="shift must be 0 .* got -1"):
+    with pytest.raises(UserError, match=r"shift must be 0 .* got -1"):
         Shifted(shift=-1.0)
     with pytest.raises(UserError, match="threshold"):
         LinearQuadratic(threshold=0.7)

@@ -81,7 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
         add(
             flag, type=_component(kind), default=default, metavar="NAME", help=f"{names} (default: {default})"
         )
-    add("--dtype", choices=("float32", "bfloat16"), help=f"of weights and computation ({model_default})")
+    add("--dtype", choices=("float32", "bfloat16"), help=f"of activations ({model_default})")
     return parser
 
 

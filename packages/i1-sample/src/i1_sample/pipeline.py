@@ -11,7 +11,7 @@ from typing import Any, Literal, TypedDict, Unpack
 import jax
 import numpy as np
 from i1_hooks import UserError, from_dict
-from i1_model.checkpoint import LoadedModel, WeightDtype, load_model
+from i1_model.checkpoint import LoadedModel, load_model
 from PIL import Image
 
 from i1_sample.compilation_cache import enable_compilation_cache
@@ -30,6 +30,7 @@ from i1_sample.settings import (
 from i1_sample.solvers.base import SolverConfig
 from i1_sample.time_grids import TimeGridConfig
 
+ComputeDtype = Literal["float32", "bfloat16"]
 OutputType = Literal["pil", "np", "latent"]
 LARGEST_BATCH = 8
 """Images per batch unless the caller says otherwise."""
@@ -153,19 +154,19 @@ class Pipeline:
         self.defaults = from_dict(SamplingDefaults, model.metadata.get("sampling", {}), "sampling")
 
     @classmethod
-    def from_pretrained(cls, model: str | os.PathLike[str], *, dtype: WeightDtype | None = None) -> Pipeline:
+    def from_pretrained(cls, model: str | os.PathLike[str], *, dtype: ComputeDtype | None = None) -> Pipeline:
         """Loads a model, and turns JAX's persistent compilation cache on.
 
         Args:
             model: a model folder, a training workdir (its newest checkpoint), or a registered name.
-            dtype: of parameters and computation; by default float32 and the model's own.
+            dtype: of activations and matrix products; by default the model's own. Parameters stay float32.
 
         Raises:
             UserError: when there is no such model, or its files do not fit.
         """
         folder = find_model(model)
         enable_compilation_cache()
-        loaded = load_model(folder, dtype or "float32")
+        loaded = load_model(folder)
         if dtype is not None:
             loaded = dataclasses.replace(
                 loaded, config=dataclasses.replace(loaded.config, compute_dtype=dtype)

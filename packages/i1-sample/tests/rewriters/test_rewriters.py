@@ -74,7 +74,7 @@ class TestOpenAI(RewriterSuite):
 
     def test_a_refusal_is_a_user_error(self) -> None:
         Answer.reply = (429, {"error": "too many"})
-        with pytest.raises(UserError, match="answered 429: .*too many"):
+        with pytest.raises(UserError, match=r"answered 429: .*too many"):
             self.rewriter.rewrite(["a star"])
 
     def test_an_answer_without_text_is_a_user_error(self) -> None:
@@ -85,7 +85,7 @@ class TestOpenAI(RewriterSuite):
 
 def test_an_absent_server_is_a_user_error(server: str) -> None:
     absent = OpenAIRewriter(base_url="http://127.0.0.1:9/v1", timeout=2.0)
-    with pytest.raises(UserError, match="no answer from .*; is the server running"):
+    with pytest.raises(UserError, match=r"no answer from .*; is the server running"):
         absent.rewrite(["a star"])
     with pytest.raises(UserError, match="base_url must be an http"):
         OpenAIRewriter(base_url="file:///etc/passwd")

@@ -42,7 +42,8 @@ class AdaptiveProjected(GuidanceConfig):
     """Adaptive projected guidance, without momentum: the part of `c - u` along c is weakened.
 
     `v = c + (w - 1) (d - (1 - eta) d_c)` with d = c - u, shortened to `norm_threshold`, and d_c its
-    projection on c. The published method projects data predictions; here velocities, as is usual for flow models.
+    projection on c. The published method projects data predictions; here velocities, as is usual for flow
+    models.
     https://arxiv.org/abs/2410.02416
 
     Attributes:

@@ -29,8 +29,8 @@ class SolverConfig(ComponentConfig, kind="solvers"):
         """Returns what is carried from step to step, a pytree of arrays of fixed shapes.
 
         Args:
-            x: (B, ...) the state at t = 0. Arrays of the carry take its dtype: float32 in sampling, float64 where
-                the conformance suite measures the order.
+            x: (B, ...) the state at t = 0. Arrays of the carry take its dtype: float32 in sampling, float64
+                where the conformance suite measures the order.
         """
         del x
         return ()

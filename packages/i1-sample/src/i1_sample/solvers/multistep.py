@@ -80,8 +80,8 @@ class DPMSolverPP2M(SolverConfig):
 
     With the data prediction `D = x + (1 - t) v` and `s = -log(1 - t)` the ODE reads `dx/ds = D - x`, whose
     linear part is integrated exactly: `x' = e^-h x + (1 - e^-h) (D + (D - D_prev) h / (2 h_prev))`, h a step
-    in s. The first and the last step (to t = 1, where h is infinite) are of order 1, and steps of equal length
-    in t near the data cost a factor log(1 / h): the error is O(h^2 log(1 / h)) up to t = 1.
+    in s. The first and the last step (to t = 1, where h is infinite) are of order 1, and steps of equal
+    length in t near the data cost a factor log(1 / h): the error is O(h^2 log(1 / h)) up to t = 1.
     https://arxiv.org/abs/2211.01095
     """
 
