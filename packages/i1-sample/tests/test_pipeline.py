@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from i1_hooks import UserError
 from i1_model.adapters import TransformerAdapter
+from i1_model.autoencoders import AutoencoderConfig
 from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones import DualStream
 from i1_model.checkpoint import LoadedModel
@@ -17,7 +18,7 @@ from i1_model.text_encoders import TextEncoderConfig
 from i1_sample import Pipeline
 from i1_sample.guidances.classifier_free import ClassifierFree
 from i1_sample.solvers.one_step import Euler
-from i1_sample.testing.models import TINY, write_tiny_model
+from i1_sample.testing.models import TINY
 from i1_sample.time_grids import Shifted
 
 PROMPTS = ["a red star", "two circles", 'the word "CAT"']
@@ -36,13 +37,12 @@ def latents(pipeline: Pipeline, prompt, **options) -> np.ndarray:
 
 
 def test_output_types(pipeline: Pipeline) -> None:
-    output = pipeline(PROMPTS[:2])
+    output = pipeline(PROMPTS[:2], batch_size=4)
     assert [image.size for image in output.images] == [(16, 16)] * 2
-    assert pixels(pipeline, PROMPTS[:2]).dtype == np.uint8
-    np.testing.assert_array_equal(
-        np.stack([np.asarray(i) for i in output.images]), pixels(pipeline, PROMPTS[:2])
-    )
-    assert latents(pipeline, PROMPTS[:2]).shape == (2, 4, 4, 48)
+    array = pixels(pipeline, PROMPTS[:2], batch_size=4)
+    assert array.dtype == np.uint8
+    np.testing.assert_array_equal(np.stack([np.asarray(i) for i in output.images]), array)
+    assert latents(pipeline, PROMPTS[:2], batch_size=4).shape == (2, 4, 4, 48)
 
 
 def test_defaults_come_from_the_model(pipeline: Pipeline) -> None:
@@ -74,10 +74,10 @@ def test_noise_depends_on_seed_and_index_alone(pipeline: Pipeline) -> None:
 
 
 def test_pictures_are_the_same_alone_and_in_any_batch(pipeline: Pipeline) -> None:
-    together = latents(pipeline, PROMPTS, num_images_per_prompt=2, seed=3)
+    together = latents(pipeline, PROMPTS, num_images_per_prompt=2, seed=3, batch_size=4)
     assert len({image.tobytes() for image in together}) == 6
-    padded = latents(pipeline, PROMPTS, num_images_per_prompt=2, seed=3, batch_size=4)
-    np.testing.assert_allclose(padded, together, atol=1e-4)
+    singly = latents(pipeline, PROMPTS, num_images_per_prompt=2, seed=3, batch_size=1)
+    np.testing.assert_allclose(singly, together, atol=1e-4)
     for index in (0, 3, 5):
         alone = latents(pipeline, PROMPTS[index // 2], seed=3, first_index=index)
         np.testing.assert_allclose(alone[0], together[index], atol=1e-4)
@@ -120,24 +120,26 @@ def test_each_prompt_is_encoded_once(pipeline: Pipeline, monkeypatch) -> None:
     assert encoded == [4]
 
 
-@pytest.mark.parametrize("solver", ["heun", "ab3", "dpmpp_2m"])
-def test_solvers_by_name_come_near_to_many_small_steps(pipeline: Pipeline, solver: str) -> None:
-    fine = latents(pipeline, "a star", num_inference_steps=200, time_grid="uniform")
-    rough = latents(pipeline, "a star", num_inference_steps=25, time_grid="uniform", solver=solver)
-    assert np.abs(rough - fine).max() < 0.1
+def test_a_solver_by_name_comes_near_to_many_small_steps(pipeline: Pipeline) -> None:
+    fine = latents(pipeline, "a star", num_inference_steps=400, time_grid="uniform")
+    heun, euler = (
+        latents(pipeline, "a star", num_inference_steps=20, time_grid="uniform", solver=solver)
+        for solver in ("heun", "euler")
+    )
+    assert np.abs(heun - fine).mean() < 0.3 * np.abs(euler - fine).mean()
 
 
 def test_stream_yields_every_step_and_can_be_left(pipeline: Pipeline) -> None:
-    events = list(pipeline.stream(PROMPTS, batch_size=2))
+    events = list(pipeline.stream([*PROMPTS, "a ring", "a cross"], batch_size=4))
     assert [(list(e.positions), e.step) for e in events] == [
-        *(([0, 1], step) for step in (1, 2, 3)),
-        *(([2], step) for step in (1, 2, 3)),
+        *(([0, 1, 2, 3], step) for step in (1, 2, 3)),
+        *(([4], step) for step in (1, 2, 3)),
     ]
     assert [e.is_last for e in events] == [False, False, True] * 2
     assert events[2].time == 1.0
     assert events[-1].images().shape == (1, 16, 16, 3)
     assert events[-1].latents.shape == (1, 4, 4, 48)
-    np.testing.assert_array_equal(events[2].images(), pixels(pipeline, PROMPTS, batch_size=2)[:2])
+    np.testing.assert_array_equal(events[2].images()[:3], pixels(pipeline, PROMPTS, batch_size=4))
     stream = pipeline.stream("a star")
     next(stream)
     stream.close()
@@ -188,10 +190,9 @@ def test_bad_options_are_user_errors(pipeline: Pipeline, options: dict, message:
         pipeline(**{"prompt": "a star", **options})
 
 
-def test_unknown_sampling_metadata_is_refused(tmp_path: Path) -> None:
-    folder = write_tiny_model(tmp_path, sampling={"stepz": 3})
-    with pytest.raises(UserError, match="sampling.stepz"):
-        Pipeline.from_pretrained(folder)
+def test_unknown_sampling_metadata_is_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(UserError, match=r"sampling\.stepz"):
+        Pipeline(LoadedModel(pipeline.config, pipeline.params, {"sampling": {"stepz": 3}}))
 
 
 def test_bfloat16(model_folder: Path, pipeline: Pipeline) -> None:
@@ -228,6 +229,17 @@ class Recorded(TextEncoderConfig):
             return RecordedEncoder(arrays["text"], arrays["mask"])
 
 
+@dataclass(frozen=True, kw_only=True)
+class FourChannels(AutoencoderConfig):
+    """Only its sizes matter: the recorded latents are compared undecoded."""
+
+    channels: int = 4
+    factor: int = 32
+
+    def build(self):
+        return PatchAutoencoder(factor=self.factor).build()
+
+
 @pytest.mark.golden
 @pytest.mark.parametrize(("grid", "name"), [("shifted", "latents"), ("uniform", "jax_latents_uniform_grid")])
 def test_recorded_trajectory(goldens: Path, grid: str, name: str, monkeypatch) -> None:
@@ -236,12 +248,10 @@ def test_recorded_trajectory(goldens: Path, grid: str, name: str, monkeypatch) -
         backbone=DualStream(hidden_width=12, num_heads=2, depth=5),
         adapter=TransformerAdapter(num_blocks=2, num_heads=2),
         text_encoders=(Recorded(folder=str(goldens)),),
-        autoencoder=PatchAutoencoder(factor=32),
+        autoencoder=FourChannels(),
         flow=RectifiedFlow(),
         resolution=256,
     )
-    monkeypatch.setattr(type(config.autoencoder), "channels", 4, raising=False)
-    object.__setattr__(config.autoencoder, "channels", 4)
     with np.load(goldens / "checkpoints" / "checkpoint.npz-000000010") as arrays:
         prefix = "params_ema/"
         weights = {n.removeprefix(prefix): arrays[n] for n in arrays.files if n.startswith(prefix)}

@@ -23,6 +23,13 @@ A component (--solver, --time-grid, --guidance, --rewriter) is a name, or JSON w
 Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, by default $XDG_CACHE_HOME/i1/jax or
 ~/.cache/i1/jax, which makes every run after the first start in seconds.
 """
+_COMPONENTS = (
+    ("solver", "solvers", "euler"),
+    ("time_grid", "time_grids", "shifted"),
+    ("guidance", "guidances", "cfg"),
+    ("rewriter", "rewriters", "none"),
+)
+"""Argument of the pipeline, kind and default of what is chosen by a flag of the same name."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -71,16 +78,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--guidance-rescale", "--cfg-rescale", type=float, metavar="PHI", help=f"0 to 1 ({model_default})")
     add("--shift", type=float, metavar="S", help=f"of the time grid; 0 is none ({model_default})")
-    for flag, kind, default in (
-        ("--solver", "solvers", "euler"),
-        ("--time-grid", "time_grids", "shifted"),
-        ("--guidance", "guidances", "cfg"),
-        ("--rewriter", "rewriters", "none"),
-    ):
-        names = ", ".join(get_registry().components(kind))
-        add(
-            flag, type=_component(kind), default=default, metavar="NAME", help=f"{names} (default: {default})"
-        )
+    for name, kind, default in _COMPONENTS:
+        flag, names = f"--{name.replace('_', '-')}", ", ".join(get_registry().components(kind))
+        add(flag, default=default, metavar="NAME", help=f"{names} (default: {default})")
     add("--dtype", choices=("float32", "bfloat16"), help=f"of activations ({model_default})")
     return parser
 
@@ -101,6 +101,7 @@ def main(argv: Sequence[str]) -> int:
         parser.error("no prompt: give one in quotation marks, or a --prompts-file")
     if arguments.num_images < 1:
         parser.error(f"--num-images must be at least 1, got {arguments.num_images}")
+    components = {name: _component(kind, getattr(arguments, name)) for name, kind, _ in _COMPONENTS}
     paths = output_paths(arguments.output, prompts, arguments.num_images)
 
     from i1_sample.pipeline import Pipeline
@@ -116,10 +117,7 @@ def main(argv: Sequence[str]) -> int:
         num_images_per_prompt=arguments.num_images,
         batch_size=arguments.batch_size,
         first_index=arguments.start_index,
-        solver=arguments.solver,
-        time_grid=arguments.time_grid,
-        guidance=arguments.guidance,
-        rewriter=arguments.rewriter,
+        **components,
     )
     from PIL import Image
 
@@ -136,19 +134,15 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _component(kind: str) -> Callable[[str], str | dict[str, Any]]:
-    """Returns a parser of a component: JSON with its fields, or a registered name."""
-
-    def parse(text: str) -> str | dict[str, Any]:
-        if text.lstrip().startswith("{"):
-            try:
-                return json.loads(text)
-            except ValueError as error:
-                raise UserError(f"{text!r} is not JSON: {error}") from error
+def _component(kind: str, text: str) -> str | dict[str, Any]:
+    """Returns a component as the pipeline takes it: a registered name, or what JSON with its fields says."""
+    if not text.lstrip().startswith("{"):
         get_registry().find(kind, text)
         return text
-
-    return parse
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{text!r} is not JSON: {error}") from error
 
 
 def _read_prompts(path: Path | None) -> list[str]:
