@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 import safetensors
 import safetensors.numpy
@@ -24,6 +24,7 @@ FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _RESERVED = ("format", "format_version", "model", "plugins")
+_STORED_DTYPES = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(jnp.bfloat16)}
 
 WeightDtype = Literal["float32", "bfloat16"]
 
@@ -110,7 +111,7 @@ def load_model(folder: str | os.PathLike[str], dtype: WeightDtype = "float32") -
     config, metadata = read_config(folder)
     path = folder / WEIGHTS_FILE
     try:
-        stored = safetensors.numpy.load(path.read_bytes())
+        stored = safetensors.deserialize(path.read_bytes())
     except FileNotFoundError as error:
         raise UserError(f"{folder} has no {WEIGHTS_FILE}: the model folder is incomplete") from error
     except OSError as error:
@@ -120,7 +121,9 @@ def load_model(folder: str | os.PathLike[str], dtype: WeightDtype = "float32") -
             f"{path} is truncated or not a safetensors file ({error}): save or copy it again"
         ) from error
     numpy_dtype = _numpy_dtype(dtype)
-    arrays = {name.replace(".", "/"): array.astype(numpy_dtype) for name, array in stored.items()}
+    arrays = {
+        name.replace(".", "/"): _array(path, name, tensor).astype(numpy_dtype) for name, tensor in stored
+    }
     try:
         params = from_released(config, arrays)
     except UserError as error:
@@ -170,6 +173,14 @@ def _absent_plugins(stored: Mapping[str, str]) -> str:
     return f". The model was saved with plugins that are not installed here: {names}"
 
 
+def _array(path: Path, name: str, tensor: Mapping[str, Any]) -> np.ndarray:
+    # safetensors.numpy cannot read bfloat16, hence the buffers.
+    if tensor["dtype"] not in _STORED_DTYPES:
+        choices = ", ".join(_STORED_DTYPES)
+        raise UserError(f"{path}: {name} is stored as {tensor['dtype']}, this i1 reads {choices}")
+    return np.frombuffer(tensor["data"], _STORED_DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
+
+
 def _write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -185,4 +196,4 @@ def _write(path: Path, data: bytes) -> None:
 def _numpy_dtype(dtype: str) -> np.dtype[Any]:
     if dtype not in ("float32", "bfloat16"):
         raise UserError(f"dtype {dtype!r} of weights: choose float32 or bfloat16")
-    return np.dtype(np.float32) if dtype == "float32" else np.dtype(ml_dtypes.bfloat16)
+    return np.dtype(np.float32) if dtype == "float32" else np.dtype(jnp.bfloat16)

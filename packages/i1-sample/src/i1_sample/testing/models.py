@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from i1_model.adapters import TransformerAdapter
 from i1_model.autoencoders.patch import PatchAutoencoder
@@ -14,6 +15,7 @@ from i1_model.checkpoint import save_model
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
+from i1_model.names import from_released, to_released
 from i1_model.text_encoders.hash import HashEncoder
 
 TINY = ModelConfig(
@@ -38,7 +40,11 @@ def write_tiny_model(folder: Path, seed: int = 0, **metadata: Any) -> Path:
         seed: of the weights.
         **metadata: replaces or joins what the folder's `config.json` says beside the configuration.
     """
-    _, params = nnx.split(jax.jit(lambda: init_denoiser(TINY, jax.random.key(seed)))())
-    return save_model(
-        folder, TINY, params, metadata={"step": 7, "recipe": "tiny", "sampling": SAMPLING, **metadata}
-    )
+    _, shapes = jax.eval_shape(lambda: nnx.split(init_denoiser(TINY, jax.random.key(0))))
+    random = np.random.default_rng(seed)
+    arrays = {
+        name: np.float32(name.endswith("scale")) + random.normal(0, 0.2, like.shape).astype(np.float32)
+        for name, like in to_released(shapes).items()
+    }
+    stored = {"step": 7, "recipe": "tiny", "sampling": SAMPLING, **metadata}
+    return save_model(folder, TINY, from_released(TINY, arrays), metadata=stored)
