@@ -71,7 +71,7 @@ def factors(leaf: Leaf, rules: Sequence[tuple[str, float]]) -> np.ndarray:
         next((factor for pattern, factor in rules if re.fullmatch(pattern, name)), 1.0) for name in leaf.names
     ]
     if len(set(values)) == 1:
-        return np.float32(values[0]).reshape(())
+        return np.asarray(values[0], np.float32)
     return np.asarray(values, np.float32).reshape((-1,) + (1,) * (leaf.ndim - 1))
 
 

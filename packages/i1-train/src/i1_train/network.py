@@ -15,7 +15,7 @@ from i1_model.names import flatten
 from i1_train.leaves import Params
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """The parts of a denoiser that are not arrays.
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from i1_hooks import ComponentConfig, UserError
 
-Schedule = Callable[[jax.Array], jax.Array]
+Schedule = Callable[[Any], jax.Array]
 """From the number of finished steps (int32 scalar) to the learning rate (float32 scalar); pure."""
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 from i1_model.denoiser import draw_dropped
 
 from i1_train.config import TrainConfig
-from i1_train.leaves import Params, scale
+from i1_train.leaves import Params
 from i1_train.objectives import Example
 from i1_train.parts import Parts
 
@@ -26,11 +25,11 @@ TrainStep = Callable[[State, Any, Batch], tuple[State, Metrics]]
 def init_state(config: TrainConfig, parts: Parts) -> State:
     """Returns the state before the first step; a pure function of the seed."""
     params = parts.network.init(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1))
-    trained = {path: params[path] for path in parts.trained}
+    trained = {path: params[path] for path in parts.update.trained}
     return {
         "params": params,
         "ema": {path: jnp.copy(value) for path, value in trained.items()},
-        "opt": parts.optimizer.init(trained),
+        "opt": parts.update.init(trained),
         "step": jnp.zeros((), jnp.int32),
     }
 
@@ -51,20 +50,18 @@ def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
         example = config.objective.draw(config.model.flow, key_example, latents)
         drop = draw_dropped(key_drop, config.model.null_caption_prob, images.shape[0], len(captions))
 
-        trained = {path: state["params"][path] for path in parts.trained}
+        trained = {path: state["params"][path] for path in parts.update.trained}
         fixed = {path: value for path, value in state["params"].items() if path not in trained}
         inputs = (example, captions, masks, drop)
         loss, grads = mean_gradient(config, parts, trained, fixed, inputs)
-        grads, grad_norm = clip(scale(grads, parts.trained_layers), config.clip_norm)
-        updates, opt = parts.optimizer.update(grads, state["opt"], trained)
-        trained = optax.apply_updates(trained, scale(updates, parts.update_factors))
+        trained, opt, grad_norm = parts.update(grads, state["opt"], trained)
         new_state = {
             "params": {**fixed, **trained},
             "ema": average(state["ema"], trained, decay_at(config, state["step"])),
             "opt": opt,
             "step": state["step"] + 1,
         }
-        learning_rate = jnp.asarray(parts.schedule(state["step"]), jnp.float32)
+        learning_rate = jnp.asarray(parts.update.schedule(state["step"]), jnp.float32)
         return new_state, {"loss": loss, "grad_norm": grad_norm, "learning_rate": learning_rate}
 
     return jax.jit(step, donate_argnums=0)
@@ -107,14 +104,6 @@ def mean_gradient(
     zero = jax.tree.map(jnp.zeros_like, (jnp.zeros((), jnp.float32), trained))
     total, _ = jax.lax.scan(accumulate, zero, cut)
     return jax.tree.map(lambda x: x / num_parts, total)
-
-
-def clip(grads: Params, largest: float | None) -> tuple[Params, jax.Array]:
-    """Scales gradients down to a global norm of at most `largest`; returns them with the norm they had."""
-    norm = optax.global_norm(grads)
-    if largest is None:
-        return grads, norm
-    return {path: jnp.where(norm < largest, g, g / norm * largest) for path, g in grads.items()}, norm
 
 
 def average(ema: Params, params: Params, decay: jax.Array) -> Params:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import optax
 from i1_hooks import ComponentConfig
@@ -38,6 +38,18 @@ class OptimizerConfig(ComponentConfig, kind="optimizers"):
         """
         raise NotImplementedError(f"{type(self).__qualname__} must define build()")
 
-    def decayed(self, leaves: Mapping[str, Leaf]) -> dict[str, bool]:
-        """Returns which parameters decay."""
-        return {path: leaf.matches(self.decay_pattern) for path, leaf in leaves.items()}
+    def decayed(self, leaves: Mapping[str, Leaf]) -> Callable[[Any], Any]:
+        """Returns the mask of the parameters that decay, as optax takes it."""
+        return per_leaf({path: leaf.matches(self.decay_pattern) for path, leaf in leaves.items()})
+
+
+def per_leaf(values: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """Returns a function from parameters to their values, which leaves out what `optax.partition` masks."""
+
+    def select(params: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            path: param if isinstance(param, optax.MaskedNode) else values[path]
+            for path, param in params.items()
+        }
+
+    return select

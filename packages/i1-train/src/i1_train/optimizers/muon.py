@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import optax
 from optax import contrib
 
 from i1_train.leaves import Leaf
-from i1_train.optimizers.base import MomentDtype, OptimizerConfig
+from i1_train.optimizers.adam import Adam
+from i1_train.optimizers.base import MomentDtype, OptimizerConfig, per_leaf
 from i1_train.schedules import Schedule
 
 
@@ -44,7 +46,16 @@ class Muon(OptimizerConfig):
 
     def build(self, schedule: Schedule, leaves: Mapping[str, Leaf]) -> optax.GradientTransformation:
         """Returns the transformation."""
-        return contrib.muon(
+        matrices: Any = {path: self._matrix(leaf) for path, leaf in leaves.items()}
+        adam = Adam(
+            b1=self.b1,
+            b2=self.b2,
+            eps=self.eps,
+            moment_dtype="float32",
+            weight_decay=self.weight_decay,
+            decay_pattern=self.decay_pattern,
+        )
+        muon = contrib.muon(
             schedule,
             ns_steps=self.iterations,
             beta=self.momentum,
@@ -52,13 +63,12 @@ class Muon(OptimizerConfig):
             nesterov=self.nesterov,
             mu_dtype=self.moment_dtype,
             consistent_rms=self.update_rms,
-            adam_b1=self.b1,
-            adam_b2=self.b2,
             weight_decay=self.weight_decay,
-            adam_weight_decay=self.weight_decay,
             weight_decay_mask=self.decayed(leaves),
-            muon_weight_dimension_numbers={path: self._matrix(leaf) for path, leaf in leaves.items()},
+            muon_weight_dimension_numbers=per_leaf(matrices),
         )
+        rules = {path: "adam" if matrix is None else "muon" for path, matrix in matrices.items()}
+        return optax.partition({"muon": muon, "adam": adam.build(schedule, leaves)}, rules)
 
     def _matrix(self, leaf: Leaf) -> contrib.MuonDimensionNumbers | None:
         """Returns the axes of a matrix, (inputs..., outputs) after the layer axis, or None for Adam."""

@@ -1,0 +1,33 @@
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+HERE = Path(__file__).parent
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a golden test on every file of its kind, in the folder `I1_GOLDENS` or this package's copies."""
+    marker = metafunc.definition.get_closest_marker("golden")
+    if marker is not None and "golden_file" in metafunc.fixturenames:
+        folder = Path(os.environ.get("I1_GOLDENS") or HERE / "goldens")
+        files = sorted(folder.glob(marker.kwargs["pattern"]))
+        assert files, f"no goldens {marker.kwargs['pattern']} in {folder}"
+        metafunc.parametrize("golden_file", files, ids=lambda path: path.name)
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory):
+    """A folder of compiled programs shared by the tests that train and by the processes they start."""
+    folder = tmp_path_factory.mktemp("compiled")
+    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
+    before = {name: jax.config.read(name) for name in settings}
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    yield folder
+    for name, value in before.items():
+        jax.config.update(name, value)

@@ -1,0 +1,151 @@
+"""The update rule against recorded steps, and its frozen and multiplied parts."""
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from i1_hooks import UserError
+from i1_train.leaves import Leaf, describe, factors
+from i1_train.optimizers.adam import Adam
+from i1_train.recipes.scenes import scenes_tiny
+from i1_train.schedules import Constant
+from i1_train.step import average
+from i1_train.update import clip, make_update
+
+
+def config_of(settings):
+    """The recorded settings as a recipe: two lists of patterns become one, factors multiplied."""
+    frozen = tuple(pattern for pattern, factor in settings["schedule"] if factor is None)
+    multipliers = tuple(
+        (f"(?=(?:{outer})$)(?:{inner})", outer_factor * inner_factor)
+        for outer, outer_factor in settings["schedule"]
+        if outer_factor is not None
+        for inner, inner_factor in settings.get("lr_mults", [[".*", 1.0]])
+    )
+    adam = settings["optax"]
+    return dataclasses.replace(
+        scenes_tiny(),
+        optimizer=Adam(
+            b1=adam["b1"],
+            b2=adam["b2"],
+            moment_dtype=adam["mu_dtype"],
+            weight_decay=settings["wd"] or 0.0,
+        ),
+        schedule=Constant(lr=settings["lr"]),
+        frozen=frozen,
+        lr_multipliers=multipliers,
+        clip_norm=settings["grad_clip_norm"],
+        ema_decay=settings["ema_decay_rate"],
+    )
+
+
+@pytest.mark.golden(pattern="optimizer_*.npz")
+def test_recorded_steps(golden_file):
+    recorded = np.load(golden_file)
+    about = json.loads(golden_file.with_suffix(".json").read_text())
+    config = config_of(about["settings"])
+
+    def tree(kind):
+        return {n.partition("/")[2]: jnp.asarray(recorded[n]) for n in recorded if n.startswith(f"{kind}/")}
+
+    params = tree("params0")
+    monitored = describe(params)
+    # A pattern pair that meets no parameter of the small recorded tree is no mistake here.
+    names = [leaf.names[0] for leaf in monitored.values()]
+    import re
+
+    used = tuple(rule for rule in config.lr_multipliers if any(re.fullmatch(rule[0], n) for n in names))
+    update = make_update(dataclasses.replace(config, lr_multipliers=used), monitored)
+    assert set(params) - set(update.trained) == {"pos_embed"}
+    trained = {path: params[path] for path in update.trained}
+    ema, opt, apply = trained, update.init(trained), jax.jit(update)
+    decay = jnp.float32(config.ema_decay)
+    for step in range(1, about["steps"] + 1):
+        grads = {path: tree(f"grads{step}")[path] for path in trained}
+        trained, opt, norm = apply(grads, opt, trained)
+        ema = jax.jit(average)(ema, trained, decay)
+        np.testing.assert_allclose(norm, about["global_grad_norm_without_frozen"][step - 1], rtol=1e-6)
+        for path in trained:
+            np.testing.assert_allclose(trained[path], recorded[f"params{step}/{path}"], atol=1e-7)
+            np.testing.assert_allclose(ema[path], recorded[f"ema{step}/{path}"], atol=1e-7)
+        np.testing.assert_array_equal(params["pos_embed"], recorded[f"params{step}/pos_embed"])
+
+
+STACKED = {
+    "backbone/blocks/stacked/mlp/kernel": jax.ShapeDtypeStruct((2, 3, 4), jnp.float32),
+    "backbone/blocks/final/mlp/kernel": jax.ShapeDtypeStruct((3, 4), jnp.float32),
+    "backbone/x_embedder/proj/bias": jax.ShapeDtypeStruct((4,), jnp.float32),
+}
+
+
+def ones(shapes=STACKED):
+    return {path: jnp.ones(shape.shape, shape.dtype) for path, shape in shapes.items()}
+
+
+def updated(**changes):
+    config = dataclasses.replace(scenes_tiny(), schedule=Constant(lr=0.1), **changes)
+    update = make_update(config, describe(STACKED))
+    trained = {path: value for path, value in ones().items() if path in update.trained}
+    new, _, norm = jax.jit(update)(trained, update.init(trained), trained)
+    return {path: np.asarray(value) for path, value in new.items()}, float(norm)
+
+
+def test_leaves_know_their_layers():
+    leaves = describe(STACKED)
+    assert leaves["backbone/blocks/stacked/mlp/kernel"] == Leaf(
+        ("blocks_0/mlp/kernel", "blocks_1/mlp/kernel"), True, 3
+    )
+    assert leaves["backbone/blocks/final/mlp/kernel"].names == ("blocks_2/mlp/kernel",)
+
+
+def test_the_first_matching_rule_counts_layer_by_layer():
+    leaf = describe(STACKED)["backbone/blocks/stacked/mlp/kernel"]
+    assert factors(leaf, [(r"blocks_\d+/.*", 0.5), (".*", 0.1)]) == np.float32(0.5)
+    np.testing.assert_array_equal(
+        factors(leaf, [("blocks_1/.*", 0.5), ("blocks_.*", 0.25)]), np.float32([[[0.25]], [[0.5]]])
+    )
+
+
+def test_frozen_leaves_are_out_and_frozen_layers_stand_still():
+    new, norm = updated(frozen=("blocks_0/.*", "x_embedder/.*"))
+    assert set(new) == {"backbone/blocks/stacked/mlp/kernel", "backbone/blocks/final/mlp/kernel"}
+    assert norm == pytest.approx(np.sqrt(24))  # one layer of the stack and the final block
+    kernel = new["backbone/blocks/stacked/mlp/kernel"]
+    np.testing.assert_array_equal(kernel[0], 1)
+    assert (kernel[1] < 1).all()
+
+
+def test_multipliers_scale_updates():
+    plain, _ = updated()
+    halved, _ = updated(lr_multipliers=(("blocks_2/.*", 0.5),))
+    path = "backbone/blocks/final/mlp/kernel"
+    np.testing.assert_allclose(halved[path] - 1, (plain[path] - 1) / 2, rtol=1e-5)
+    np.testing.assert_array_equal(
+        halved["backbone/x_embedder/proj/bias"], plain["backbone/x_embedder/proj/bias"]
+    )
+
+
+@pytest.mark.parametrize("field", ["frozen", "lr_multipliers"])
+def test_a_pattern_that_matches_nothing_is_a_mistake(field):
+    value = ("block_0/.*",) if field == "frozen" else (("block_0/.*", 2.0),)
+    with pytest.raises(UserError, match=rf"{field}: 'block_0/\.\*' matches no parameter.*blocks_0"):
+        updated(**{field: value})
+
+
+def test_nothing_left_to_train_is_a_mistake():
+    with pytest.raises(UserError, match="leave no parameter to train"):
+        updated(frozen=(".*",))
+
+
+def test_clipping_keeps_small_gradients_and_shrinks_large_ones():
+    small, norm = clip({"a": jnp.full((4,), 0.1)}, 1.0)
+    np.testing.assert_array_equal(small["a"], np.full(4, 0.1, np.float32))
+    assert float(norm) == pytest.approx(0.2)
+    large, norm = clip({"a": jnp.full((4,), 10.0)}, 1.0)
+    np.testing.assert_allclose(large["a"], 0.5)
+    assert float(norm) == pytest.approx(20)
+    free, _ = clip({"a": jnp.full((4,), 10.0)}, None)
+    np.testing.assert_array_equal(free["a"], 10)
