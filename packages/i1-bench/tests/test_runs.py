@@ -53,7 +53,8 @@ def test_a_run_writes_scores_results_pictures_and_sheet(tmp_path):
         assert set(line) == {"image", "prompt", "category", "split", "right", "reason", "seen"}
         assert line["right"] == (line["split"] == "seen")
         assert line["right"] or line["reason"] == "empty picture"
-        assert Image.open(folder / "images" / line["image"]).size == (64, 64)
+        with Image.open(folder / "images" / line["image"]) as picture:
+            assert picture.size == (64, 64)
     with Image.open(folder / "contact_sheet.png") as sheet:
         colours = {colour for _, colour in sheet.getcolors(1 << 20)}
     assert {(30, 150, 60), (210, 40, 40)} <= colours
@@ -85,7 +86,7 @@ def test_a_larger_run_keeps_the_pictures_of_the_smaller_one(tmp_path):
 def test_the_folder_of_another_run_is_refused(tmp_path, changes):
     run(tmp_path, count=1)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    with pytest.raises(UserError, match="another run: (model|seed)"):
+    with pytest.raises(UserError, match=r"another run: (model|seed)"):
         run(tmp_path, count=1, **changes)
     assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 

@@ -50,8 +50,7 @@ class PipelineGenerator(Generator):
         batch_size: int = DEFAULT_BATCH,
     ) -> None:
         try:
-            from i1_sample.models import find_model
-            from i1_sample.pipeline import Pipeline
+            import i1_sample  # noqa: F401 (its absence is the user's to mend, that of its parts is not)
         except ModuleNotFoundError as error:
             if error.name != "i1_sample":
                 raise
@@ -59,6 +58,9 @@ class PipelineGenerator(Generator):
                 "generating pictures needs i1-sample: pip install i1-bench[sample], "
                 "or score existing pictures with --images FOLDER"
             ) from error
+        from i1_sample.models import find_model
+        from i1_sample.pipeline import Pipeline
+
         self._model = {"name": model, "sha256": _digest(find_model(model))}
         self._pipeline = Pipeline.from_pretrained(model)
         self._settings: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance_scale}

@@ -58,7 +58,10 @@ def score_image(image: np.ndarray, spec: Scene) -> Verdict:
     seen: dict[str, object] = {"background": [round(float(c)) for c in ground]}
     if ground.min() < MIN_BACKGROUND:
         return _wrong("background not light", seen)
-    found = regions(picture, ground, level=0.5 if spec.word is None else letters.LEVEL)
+    if spec.word is None:
+        found = regions(picture, ground)
+    else:
+        found = regions(picture, ground, contrast=letters.contrast(picture, ground), level=letters.LEVEL)
     if not found:
         return _wrong("empty picture", seen)
     if len(found) > MAX_REGIONS:

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from i1_bench.scenes.drawing import FINE, letter_mask
-from i1_bench.scenes.regions import Region
+from i1_bench.scenes.regions import CONTRAST, Region
 from i1_bench.scenes.templates import letter_bank
 
 MIN_SIMILARITY = 0.80
@@ -16,6 +16,8 @@ LEVEL = 0.3
 """Coverage that connects strokes; between letters it is lower, even in a slightly blurred picture."""
 SOFTNESS = 2.0
 """Pixels from background to ink in the glyphs: between a sharp and a slightly blurred picture."""
+MIN_CONTRAST = 26.0
+"""RGB distance that noise hardly reaches; thin strokes of a pale colour are not much further away."""
 UNREADABLE = "?"
 """Stands for a region that is no letter."""
 _SCALES = (0.88, 0.94, 1.0, 1.06, 1.12)
@@ -25,6 +27,20 @@ _SCALES = (0.88, 0.94, 1.0, 1.06, 1.12)
 def _capital_height() -> float:
     rows = np.nonzero(letter_mask("H").any(1))[0]
     return (np.ptp(rows) + 1) / FINE
+
+
+def contrast(picture: np.ndarray, ground: np.ndarray) -> float:
+    """Returns the RGB distance from the background where strokes start: 0.3 of the distance of dark strokes.
+
+    Args:
+        picture: float32 (height, width, 3), RGB from 0 to 255.
+        ground: RGB of the background.
+    """
+    distance = np.linalg.norm(picture - ground, axis=-1)
+    strokes = distance[distance > CONTRAST]
+    if not len(strokes):
+        return CONTRAST
+    return float(np.clip(LEVEL * np.percentile(strokes, 75), MIN_CONTRAST, CONTRAST))
 
 
 def similarities(region: Region, size: float) -> np.ndarray:

@@ -67,20 +67,23 @@ def background(picture: np.ndarray) -> np.ndarray:
     return np.median(frame, 0)
 
 
-def regions(picture: np.ndarray, ground: np.ndarray, *, level: float = 0.5) -> list[Region]:
+def regions(
+    picture: np.ndarray, ground: np.ndarray, *, contrast: float = CONTRAST, level: float = 0.5
+) -> list[Region]:
     """Returns the connected regions that differ from the background, largest first.
 
-    Pixels further than `CONTRAST` from the background are connected (8 neighbours). The colour of a region is
+    Pixels further than `contrast` from the background are connected (8 neighbours). The colour of a region is
     the median of its inner pixels; the coverage of a pixel is its place between background and colour.
 
     Args:
         picture: float32 (height, width, 3), RGB from 0 to 255.
         ground: RGB of the background.
+        contrast: RGB distance.
         level: parts that are connected only by pixels of less coverage than this are regions of their own.
     """
     delta = picture - ground
     distance = np.sqrt(np.einsum("hwc,hwc->hw", delta, delta))
-    labels = _label(distance > CONTRAST)
+    labels = _label(distance > contrast)
     sizes = np.bincount(labels.ravel())
     found: list[Region] = []
     for label, box in enumerate(ndimage.find_objects(labels), 1):
