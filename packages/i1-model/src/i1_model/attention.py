@@ -14,8 +14,10 @@ from jax import Array
 
 AttentionName = Literal["auto", "xla", "cudnn", "splash"]
 LOWEST = jnp.finfo(jnp.float32).min
-BLOCK_BYTES = 32 * 2**20
-"""Logits above this size are computed in blocks of queries, this many bytes at a time."""
+PLAIN_BYTES = 64 * 2**20
+"""Logits up to this size are held as a whole."""
+BLOCK_BYTES = 8 * 2**20
+"""Larger ones are computed in blocks of queries of about this size."""
 SPLASH_LENGTH = 1024
 """On TPU `auto` takes the splash kernel from this number of keys on."""
 
@@ -62,9 +64,11 @@ def attention(
     if implementation == "cudnn":
         from i1_model.attention_kernels import cudnn_attention, cudnn_problem
 
-        if platform != "gpu" or (problem := cudnn_problem(q)):
-            reason = problem if platform == "gpu" else f"needs an NVIDIA GPU and this runs on {platform}"
-            raise UserError(f"attention 'cudnn' {reason}; use 'auto' or 'xla'")
+        problem = (
+            cudnn_problem(q) if platform == "gpu" else f"needs an NVIDIA GPU and this runs on {platform}"
+        )
+        if problem:
+            raise UserError(f"attention 'cudnn' {problem}; use 'auto' or 'xla'")
         return cudnn_attention(q, k, v, mask)
     if implementation == "splash":
         from i1_model.attention_kernels import splash_attention
@@ -88,17 +92,23 @@ def _choose(platform: str, q: Array, k: Array) -> AttentionName:
 
 
 def xla_attention(
-    q: Array, k: Array, v: Array, mask: Array | None, *, block_bytes: int = BLOCK_BYTES
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    *,
+    plain_bytes: int = PLAIN_BYTES,
+    block_bytes: int = BLOCK_BYTES,
 ) -> Array:
     """Returns attention from plain array operations, over blocks of queries when the logits exceed
-    `block_bytes`.
+    `plain_bytes`.
 
     A block is recomputed in the backward pass, so that training too holds one block of logits at a time.
     Arguments and result as for `attention`.
     """
     batch, num_queries, num_heads, _ = q.shape
     row_bytes = 4 * batch * num_heads * k.shape[1]
-    if num_queries * row_bytes <= block_bytes:
+    if num_queries * row_bytes <= plain_bytes:
         return _attend(q, k, v, mask)
     size = max(1, block_bytes // row_bytes)
     num_blocks = -(-num_queries // size)

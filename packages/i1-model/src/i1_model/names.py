@@ -21,6 +21,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from i1_hooks import UserError
 from jax import Array
@@ -79,7 +80,7 @@ def from_released(config: ModelConfig, arrays: Mapping[str, Any]) -> nnx.State:
         name = names[path]
         if isinstance(name, str):
             return jnp.asarray(arrays[name])
-        return jnp.stack([jnp.asarray(arrays[n]) for n in name])
+        return _join([arrays[n] for n in name])
 
     treedef = jax.tree.structure(trained)
     loaded = jax.tree.unflatten(treedef, [load(path) for path in expected])
@@ -110,8 +111,10 @@ def released_names(flat: Mapping[str, Any]) -> dict[str, str | list[str]]:
     num_encoders = sum(1 for path in flat if _NULL.fullmatch(path))
     lengths: dict[str, dict[str, int]] = {}
     for path, leaf in flat.items():
-        if (match := _STACK.fullmatch(path)) and match[2].startswith("stacked"):
-            lengths.setdefault(match[1], {})[match[2]] = leaf.shape[0]
+        if match := _STACK.fullmatch(path):
+            length = leaf.shape[0] if match[2].startswith("stacked") else 1
+            lengths.setdefault(match[1], {})[match[2]] = length
+    lengths = {stack: parts for stack, parts in lengths.items() if _is_stack(stack, flat)}
     names: dict[str, str | list[str]] = {}
     for path, leaf in flat.items():
         if match := _CONNECTOR.fullmatch(path):
@@ -129,15 +132,15 @@ def released_names(flat: Mapping[str, Any]) -> dict[str, str | list[str]]:
 
 def _layers_of(part: str, lengths: Mapping[str, int]) -> tuple[int, int]:
     """Returns the first layer and the number of layers that a part of a `BlockStack` holds."""
-    before, after = lengths.get("stacked_in", 0), lengths.get("stacked_out", 0)
-    first = {
-        "stacked": 0,
-        "stacked_in": 0,
-        "middle": before,
-        "stacked_out": before + 1,
-        "final": lengths["stacked"] if "stacked" in lengths else before + 1 + after,
-    }[part]
-    return first, lengths.get(part, 1)
+    order = ("stacked", "stacked_in", "middle", "stacked_out", "final")
+    return sum(lengths.get(earlier, 0) for earlier in order[: order.index(part)]), lengths[part]
+
+
+def _is_stack(path: str, flat: Mapping[str, Any]) -> bool:
+    """Tells whether everything below a path belongs to the parts of a `BlockStack`, its final block included."""
+    below = [other for other in flat if other.startswith(path + "/")]
+    parts = {other.removeprefix(path + "/").split("/")[0] for other in below}
+    return "final" in parts and parts <= {"stacked", "stacked_in", "middle", "stacked_out", "final"}
 
 
 def _connector_part(part: str, layer: int) -> str:
@@ -155,6 +158,13 @@ def _outer_name(path: str, num_encoders: int) -> str:
         suffix = f"_{match[1]}" if num_encoders > 1 else ""
         return f"text_encoder_adapter/learnable_null_caption{suffix}"
     return path.removeprefix("backbone/")
+
+
+def _join(layers: list[Any]) -> Array:
+    """Stacks the layers, on the host when they are there."""
+    if all(isinstance(layer, np.ndarray) for layer in layers):
+        return jnp.asarray(np.stack(layers))
+    return jnp.stack(layers)
 
 
 def _layer(stacked: Any, index: int) -> Any:

@@ -10,9 +10,19 @@ def i1_backbones() -> list[Component]:
     """Offers the backbones."""
     return [
         Component(
+            "cross_attention",
+            "i1_model.backbones.cross_attention:CrossAttention",
+            "image tokens that read the text by cross-attention",
+        ),
+        Component(
             "dual_stream",
             "i1_model.backbones.dual_stream:DualStream",
             "image and text streams, joint attention; i1",
+        ),
+        Component(
+            "single_stream",
+            "i1_model.backbones.single_stream:SingleStream",
+            "image and text tokens that share all weights",
         ),
     ]
 

@@ -58,7 +58,7 @@ class TransformerAdapterModule(Adapter):
 
     def __init__(self, config: TransformerAdapter, text_width: int, hidden_width: int, key: Array) -> None:
         key_in, key_blocks = jax.random.split(key)
-        self.attention = config.attention
+        self.attention: AttentionName = config.attention
         self.connector_in = Linear(text_width, hidden_width, key_in, init=XAVIER_UNIFORM)
         self.connector = Connector(
             config.num_blocks,

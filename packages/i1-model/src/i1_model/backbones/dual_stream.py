@@ -70,7 +70,8 @@ class DualStreamModule(PatchTransformer):
 
         def step(block: DualStreamBlock, x: Any, skip: Any, extra: None, last: bool) -> Any:
             del extra
-            return block(*x, skip, mask=mask, table=table, vector=vector, image_only=last)
+            image, text = x
+            return block(image, text, skip, mask=mask, table=table, vector=vector, image_only=last)
 
         image, _ = self.blocks(
             step, (image, conditioning.tokens), layers=self.config.layers, remat=self.config.remat
@@ -172,26 +173,25 @@ class JointAttention(nnx.Module):
         With `image_only` the text has no queries and no output.
         """
         num_image = image.shape[1]
-        q, k, v = self._project(image, "image", table, skip=0)
-        parts = self._project(text, "text", table, skip=1 if image_only else 0)
+        q, k, v = self._project(image, "image", slice(3), rotary=table is not None)
+        text_parts = self._project(text, "text", slice(1 if image_only else 0, 3), rotary=table is not None)
         if not image_only:
-            q = jnp.concatenate([q, parts.pop(0)], axis=1)
-        k = jnp.concatenate([k, parts[0]], axis=1)
-        v = jnp.concatenate([v, parts[1]], axis=1)
+            q = jnp.concatenate([q, text_parts.pop(0)], axis=1)
+        k = jnp.concatenate([k, text_parts[0]], axis=1)
+        v = jnp.concatenate([v, text_parts[1]], axis=1)
         if table is not None:
-            q = rotate(q, RotaryTable(*(part[:, : q.shape[1]] for part in table)))
+            q = rotate(q, table.part(slice(q.shape[1])))
             k = rotate(k, table)
         out = merge_heads(attention(q, k, v, mask, self.config.attention))
         if image_only:
             return self.proj_image(out), None
         return self.proj_image(out[:, :num_image]), self.proj_text(out[:, num_image:])
 
-    def _project(self, x: Array, stream: str, table: RotaryTable | None, *, skip: int) -> list[Array]:
+    def _project(self, x: Array, stream: str, parts: slice, *, rotary: bool) -> list[Array]:
         linear = self.qkv_image if stream == "image" else self.qkv_text
-        rotary = table is not None
-        *qk, v = project_heads(linear, x, self.config.num_heads, rotary=2 if rotary else 0, skip=skip)
+        *qk, v = project_heads(linear, x, self.config.num_heads, parts, rotary=rotary)
         if self.config.qk_norm:
-            names = ("q_norm", "k_norm")[skip:]
+            names = ("q_norm", "k_norm")[parts.start or 0 :]
             qk = [
                 normalise_heads(_norm(self, name, stream), part, rotary=rotary)
                 for name, part in zip(names, qk, strict=True)

@@ -21,6 +21,10 @@ class RotaryTable(NamedTuple):
     cos: Array
     sin: Array
 
+    def part(self, tokens: slice) -> RotaryTable:
+        """Returns the table of some of the tokens."""
+        return RotaryTable(self.cos[:, tokens], self.sin[:, tokens])
+
 
 def default_axes(head_dim: int) -> tuple[int, int, int]:
     """Returns the features rotated by the sequence, row and column axes: a half and two quarters, even."""

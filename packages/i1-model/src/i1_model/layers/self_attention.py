@@ -23,28 +23,31 @@ def merge_heads(x: Array) -> Array:
     return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
 
 
-def project_heads(linear: Linear, x: Array, num_heads: int, *, rotary: int, skip: int = 0) -> list[Array]:
+def project_heads(
+    linear: Linear, x: Array, num_heads: int, parts: slice = slice(None), *, rotary: bool
+) -> list[Array]:
     """Applies a fused projection and cuts it into heads.
 
     Args:
-        linear: its output holds one or more of (query, key, value), each `width` wide, heads inside.
+        linear: its output is (query, key, value), each `width` wide, heads inside.
         x: (B, S, width).
         num_heads: number of heads.
-        rotary: how many of the leading parts are returned in half order (see `i1_model.layers.rope`).
-        skip: how many of the leading parts are not computed.
+        parts: which of the three are computed.
+        rotary: whether query and key are returned in half order (see `i1_model.layers.rope`).
 
     Returns:
         the parts, each (B, S, heads, head_dim).
     """
-    kernel, bias = linear.kernel[...], linear.bias[...]
     width = x.shape[-1]
-    kernel, bias = kernel[:, skip * width :], bias[skip * width :]
-    turned = (rotary - skip) * width
+    first, stop, _ = parts.indices(3)
+    kernel = linear.kernel[...][:, first * width : stop * width]
+    bias = linear.bias[...][first * width : stop * width]
+    turned = (min(stop, 2) - first) * width if rotary else 0
     if turned > 0:
         kernel = jnp.concatenate([_reorder(kernel[:, :turned], num_heads, width), kernel[:, turned:]], axis=1)
         bias = jnp.concatenate([_reorder(bias[:turned], num_heads, width), bias[turned:]])
-    parts = affine(x, kernel, bias)
-    return [split_heads(part, num_heads) for part in jnp.split(parts, kernel.shape[1] // width, axis=-1)]
+    outputs = jnp.split(affine(x, kernel, bias), stop - first, axis=-1)
+    return [split_heads(output, num_heads) for output in outputs]
 
 
 def _reorder(columns: Array, num_heads: int, width: int) -> Array:
@@ -59,9 +62,7 @@ def normalise_heads(norm: Norm | None, x: Array, *, rotary: bool) -> Array:
     """
     if norm is None:
         return x
-    if rotary:
-        norm = jax.tree.map(pairs_to_halves, norm)
-    return norm(x)
+    return jax.tree.map(pairs_to_halves, norm)(x) if rotary else norm(x)
 
 
 class SelfAttention(nnx.Module):
@@ -105,12 +106,14 @@ class SelfAttention(nnx.Module):
             (B, num_queries, width).
         """
         rotary = table is not None
-        q, k, v = project_heads(self.qkv, x, self.num_heads, rotary=2 if rotary else 0)
-        if num_queries is not None:
-            q = q[:, :num_queries]
+        if num_queries is None:
+            q, k, v = project_heads(self.qkv, x, self.num_heads, rotary=rotary)
+        else:
+            (q,) = project_heads(self.qkv, x[:, :num_queries], self.num_heads, slice(1), rotary=rotary)
+            k, v = project_heads(self.qkv, x, self.num_heads, slice(1, 3), rotary=rotary)
         q = normalise_heads(self.q_norm, q, rotary=rotary)
         k = normalise_heads(self.k_norm, k, rotary=rotary)
         if table is not None:
-            q = rotate(q, RotaryTable(*(part[:, : q.shape[1]] for part in table)))
+            q = rotate(q, table.part(slice(num_queries)))
             k = rotate(k, table)
         return self.proj(merge_heads(attention(q, k, v, mask, implementation)))

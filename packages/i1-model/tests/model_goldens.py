@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from i1_model.adapters import AdapterConfig, MLPAdapter, TransformerAdapter
 from i1_model.autoencoders import AutoencoderConfig
-from i1_model.backbones import BackboneConfig, DualStream
+from i1_model.backbones import BackboneConfig, CrossAttention, DualStream, SingleStream
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders import TextEncoderConfig
@@ -83,7 +83,9 @@ def backbone_config(family: str, config: dict[str, Any], **changes: Any) -> Back
             options[name] = None if config[name] is None else tuple(config[name])
     if family == "dual":
         return DualStream(**options, separate_norms=config["use_separate_norms"], **changes)
-    raise ValueError(family)
+    if family == "single":
+        return SingleStream(**options, refiner_layers=config["refiner_layers"], **changes)
+    return CrossAttention(**options, **changes)
 
 
 def model_config(sidecar: dict[str, Any], **changes: Any) -> ModelConfig:
@@ -137,3 +139,7 @@ def read_golden(path: Path) -> Golden:
     with np.load(path, allow_pickle=False) as arrays:
         loaded = {name: arrays[name] for name in arrays.files}
     return Golden(path.stem, json.loads(path.with_suffix(".json").read_text()), loaded)
+
+
+QUICK: Any = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
+"""Compiler options for small programs that run once: compiling them is nearly all of their time."""

@@ -1,0 +1,8 @@
+import sys
+from pathlib import Path
+
+import jax
+
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+sys.path.append(str(Path(__file__).parent))
