@@ -23,6 +23,7 @@ def enable_compilation_cache() -> Path | None:
         The folder in use, or `None` when the cache is off.
     """
     import jax
+    from jax.experimental.compilation_cache import compilation_cache
 
     settings: Any = jax.config  # whose attributes are made at run time
     if os.environ.get("JAX_COMPILATION_CACHE_DIR") == "" or not settings.jax_enable_compilation_cache:
@@ -31,6 +32,8 @@ def enable_compilation_cache() -> Path | None:
     if folder is None:
         folder = str(cache_folder())
         jax.config.update("jax_compilation_cache_dir", folder)
+        # JAX decides once, at the first compilation, whether there is a cache; ask again in case that is past.
+        compilation_cache.reset_cache()
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         # Sampling a small model is a handful of programs of a few hundred milliseconds each.
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
