@@ -32,7 +32,8 @@ def test_programs_are_kept_even_when_something_was_compiled_before(tmp_path: Pat
     code = (
         "import jax; jax.jit(lambda x: x + 1)(1.0)\n"
         "from i1_sample.compilation_cache import enable_compilation_cache\n"
-        "folder = enable_compilation_cache(); jax.jit(lambda x: x * 2)(1.0); print(len(list(folder.iterdir())) > 0)"
+        "folder = enable_compilation_cache(); jax.jit(lambda x: x * 2)(1.0)\n"
+        "print(len(list(folder.iterdir())) > 0)"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("JAX_")}
     environment["XDG_CACHE_HOME"] = str(tmp_path)

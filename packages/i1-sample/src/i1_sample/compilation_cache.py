@@ -32,7 +32,7 @@ def enable_compilation_cache() -> Path | None:
     if folder is None:
         folder = str(cache_folder())
         jax.config.update("jax_compilation_cache_dir", folder)
-        # JAX decides once, at the first compilation, whether there is a cache; ask again in case that is past.
+        # JAX decides at its first compilation whether there is a cache; decide again, that may be past.
         compilation_cache.reset_cache()
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         # Sampling a small model is a handful of programs of a few hundred milliseconds each.
