@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -8,6 +9,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 HERE = Path(__file__).parent
+sys.path.append(str(HERE))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,7 +27,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory):
     """A folder of compiled programs shared by the tests that train and by the processes they start."""
     folder = tmp_path_factory.mktemp("compiled")
     settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
-    before = {name: jax.config.read(name) for name in settings}
+    before = {name: jax.config.values[name] for name in settings}
     for name, value in settings.items():
         jax.config.update(name, value)
     yield folder

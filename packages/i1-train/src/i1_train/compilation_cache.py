@@ -19,5 +19,8 @@ def enable_compilation_cache() -> None:
     """
     import jax
 
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and jax.config.read("jax_compilation_cache_dir") is None:
+    if (
+        "JAX_COMPILATION_CACHE_DIR" not in os.environ
+        and jax.config.values["jax_compilation_cache_dir"] is None
+    ):
         jax.config.update("jax_compilation_cache_dir", str(cache_folder()))

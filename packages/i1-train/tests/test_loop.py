@@ -1,0 +1,185 @@
+"""The loop around the step: losses, folders, plugins, mistakes."""
+
+import fcntl
+import json
+
+import jax
+import numpy as np
+import pytest
+import small_runs as runs
+from i1_hooks import Registry, UserError, from_json, hookimpl, use_registry
+from i1_hooks.registry import installed_plugins
+from i1_model.checkpoint import load_model
+from i1_model.names import flatten
+from i1_train.cli import main
+from i1_train.config import TrainConfig
+from i1_train.metrics import NotFiniteError
+
+pytestmark = pytest.mark.usefixtures("compiled")
+
+
+def test_a_model_folder_holds_the_averaged_weights(tmp_path):
+    runs.run(tmp_path, "steps=2", "ema_decay=0.0")
+    loaded = load_model(tmp_path / "checkpoints" / "2" / "model")
+    assert loaded.config == runs.recipe().model
+    assert loaded.metadata["step"] == 2
+    assert loaded.metadata["recipe"] == "scenes-tiny"
+    assert loaded.metadata["sampling"] == {"steps": 4, "guidance_scale": 2.0, "shift": 1.0, "rescale": 0.0}
+    saved = runs.arrays(tmp_path, 2)
+    for path, value in flatten(loaded.params).items():
+        np.testing.assert_array_equal(value, saved[f"['params']['{path}']"], err_msg=path)
+
+
+def test_the_config_beside_a_run_is_the_resolved_recipe(tmp_path):
+    runs.run(tmp_path, "steps=1", "seed=3")
+    expected = runs.recipe("steps=1", "seed=3")
+    assert from_json(TrainConfig, (tmp_path / "config.json").read_text()) == expected
+
+
+def test_keeping_checkpoints(tmp_path):
+    runs.run(tmp_path, "steps=8", "checkpoint_every=1", "keep_checkpoints=2", "keep_every=3")
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["3", "6", "7", "8"]
+
+
+def test_plain_lines_and_tensorboard(tmp_path, capsys):
+    runs.run(tmp_path, "steps=3", "log_every=2", 'loggers=["jsonl","tensorboard"]')
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("scenes-tiny: ")
+    assert [line.split("  ")[0] for line in lines[1:]] == ["step 1/3", "step 2/3", "step 3/3"]
+    assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
+
+
+class Recorder:
+    """A plugin that writes down what it is told, and one that fails."""
+
+    def __init__(self, fails=False):
+        self.calls = []
+        self.fails = fails
+
+    @hookimpl
+    def i1_run_started(self, workdir, recipe, step):
+        self.calls.append(("started", recipe, step))
+        if self.fails:
+            raise OSError("no such luck")
+
+    @hookimpl
+    def i1_checkpoint_saved(self, workdir, model, step, prompts):
+        assert (model / "model.safetensors").is_file()
+        assert prompts == ("a red circle",)
+        self.calls.append(("saved", step))
+
+    @hookimpl
+    def i1_run_finished(self, workdir, step, status):
+        self.calls.append(("finished", step, status))
+
+
+def registry_with(**plugins):
+    first_party = [
+        plugin for plugin in installed_plugins() if plugin[1] in ("i1-model", "i1-data", "i1-train")
+    ]
+    others = [(name, name, "1", lambda plugin=plugin: plugin) for name, plugin in plugins.items()]
+    return Registry([*first_party, *others])
+
+
+def test_plugins_are_told_and_a_failing_one_is_named(tmp_path, capsys):
+    good, bad = Recorder(), Recorder(fails=True)
+    with use_registry(registry_with(good=good, bad=bad)):
+        runs.run(tmp_path, "steps=2", "checkpoint_every=1", 'preview_prompts=["a red circle"]')
+    expected = [("started", "scenes-tiny", 0), ("saved", 1), ("saved", 2), ("finished", 2, "done")]
+    assert good.calls == bad.calls == expected
+    warning = "i1: warning: plugin 'bad' failed in i1_run_started: OSError: no such luck\n"
+    assert capsys.readouterr().err == warning
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
+    recorder = Recorder()
+    settings = ("schedule.lr=1e38", "checkpoint_every=1", 'preview_prompts=["a red circle"]')
+    with (
+        use_registry(registry_with(recorder=recorder)),
+        pytest.raises(NotFiniteError, match="at step 2: stopped without saving"),
+    ):
+        runs.run(tmp_path, *settings)
+    assert recorder.calls[-1] == ("finished", 2, "failed")
+    failed = json.loads((tmp_path / "failed_batch.json").read_text())
+    assert failed["step"] == 2
+    assert len(failed["key"]) == len(failed["caption"]) == 4
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
+
+
+def test_two_runs_in_one_workdir(tmp_path):
+    with (tmp_path / ".lock").open("a+") as lock:
+        lock.write("123\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="is in use by process 123; stop that run or choose another"):
+            runs.run(tmp_path)
+
+
+def test_a_workdir_that_is_a_file(tmp_path):
+    (tmp_path / "run").write_text("")
+    with pytest.raises(UserError, match=r"workdir .*run: File exists; choose a folder that can be written"):
+        runs.run(tmp_path / "run")
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    import i1_train.run
+
+    save_model = i1_train.run.save_model
+
+    def full(folder, *args, metadata, **kwargs):
+        if metadata["step"] == 2:
+            raise OSError(28, "No space left on device")
+        return save_model(folder, *args, metadata=metadata, **kwargs)
+
+    monkeypatch.setattr(i1_train.run, "save_model", full)
+    message = r"cannot write checkpoint .*2: No space left on device; the last good checkpoint is .*1; free"
+    with pytest.raises(UserError, match=message):
+        runs.run(tmp_path, "steps=3", "checkpoint_every=1")
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
+    monkeypatch.undo()
+    assert runs.run(tmp_path, "steps=3", "checkpoint_every=1") == 3
+
+
+@pytest.mark.parametrize(
+    ("assignments", "message"),
+    [
+        (["batch_size=3", "grad_accumulation=2"], "grad_accumulation 2 does not divide batch_size 3"),
+        (["data.resolution=32"], r"data\.resolution 32 is not model\.resolution 64"),
+        (["steps=0"], "steps must be at least 1, got 0"),
+        (["seed=-1"], "seed must be within"),
+        (['frozen=["("]'], r"'\(' is not a regular expression"),
+        (["ema_decay=1.0"], "ema_decay must be at least 0 and below 1"),
+        (["stepz=4"], "unknown config path 'stepz'; did you mean 'steps'"),
+        (["schedule=constnt"], "unknown schedule 'constnt'; did you mean 'constant'"),
+        (["schedule.lr=0"], "lr must be above 0"),
+    ],
+)
+def test_settings_that_do_not_fit(tmp_path, assignments, message):
+    with pytest.raises(UserError, match=message):
+        runs.run(tmp_path / "run", *assignments)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_recipe():
+    with pytest.raises(UserError, match="unknown recipe 'scens'; did you mean 'scenes'"):
+        main(["scens", "--workdir", "x"])
+
+
+def test_showing_a_recipe(capsys):
+    assert main(["scenes", "--workdir", "x", "--set", "steps=7", "--show"]) == 0
+    assert from_json(TrainConfig, capsys.readouterr().out).steps == 7
+
+
+def test_help_names_the_way_to_go_on(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    assert "goes on where the run stopped" in capsys.readouterr().out
+
+
+def test_the_device_is_free_of_leftovers():
+    """No run leaves arrays of its state behind."""
+    import gc
+
+    gc.collect()
+    assert sum(array.nbytes for array in jax.live_arrays()) < 2**20

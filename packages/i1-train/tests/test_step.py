@@ -1,0 +1,96 @@
+"""The step: one function of state, frozen arrays and batch."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from i1_data.pipeline import make_batches
+from i1_model.text_encoders.hash import HashEncoder
+from i1_train.parts import build_parts
+from i1_train.recipes.scenes import scenes_tiny
+from i1_train.step import average, decay_at, init_state, make_step, to_float
+
+pytestmark = pytest.mark.usefixtures("compiled")
+
+
+def first_batch(config, parts):
+    batches = make_batches(
+        dataclasses.replace(config.data, num_threads=0), batch_size=4, seed=0, tokenize=parts.tokenize
+    )
+    batch = next(batches)
+    batches.close()
+    return {"image": batch["image"], "tokens": batch["tokens"]}
+
+
+def one_step(config, steps=1):
+    parts = build_parts(config)
+    state = jax.jit(lambda: init_state(config, parts))()
+    batch, step = first_batch(config, parts), make_step(config, parts)
+    before = jax.device_get(state)
+    for _ in range(steps):
+        state, metrics = step(state, parts.encoder_params, batch)
+    return before, jax.device_get(state), jax.device_get(metrics)
+
+
+def test_positions_stay_and_all_else_moves():
+    before, after, metrics = one_step(scenes_tiny())
+    unmoved = {p for p in after["params"] if np.array_equal(before["params"][p], after["params"][p])}
+    dead = {path for path in unmoved if "time_embed" in path or "t_embedder" in path}
+    assert unmoved - dead == {"backbone/pos_embed"}
+    assert "backbone/pos_embed" not in after["ema"]
+    assert int(after["step"]) == 1
+    assert all(value.dtype == np.float32 for value in metrics.values())
+
+
+def test_accumulated_gradients_are_those_of_the_whole_batch():
+    whole, parts = (one_step(dataclasses.replace(scenes_tiny(), grad_accumulation=count)) for count in (1, 2))
+    np.testing.assert_allclose(parts[2]["loss"], whole[2]["loss"], rtol=1e-5)
+    np.testing.assert_allclose(parts[2]["grad_norm"], whole[2]["grad_norm"], rtol=1e-3)
+
+
+def test_several_encoders_and_their_own_draws():
+    tiny = scenes_tiny()
+    model = dataclasses.replace(
+        tiny.model,
+        text_encoders=(HashEncoder(num_tokens=32, width=32), HashEncoder(num_tokens=40, width=16)),
+        null_caption_prob=(0.0, 1.0),
+    )
+    before, after, metrics = one_step(dataclasses.replace(tiny, model=model))
+    assert np.isfinite(metrics["loss"])
+
+    def moved(index):
+        path = f"null_captions/{index}"
+        return not np.array_equal(before["params"][path], after["params"][path])
+
+    assert (moved(0), moved(1)) == (False, True)
+
+
+def test_pixels_are_in_minus_one_to_one():
+    pixels = to_float(jnp.arange(256, dtype=jnp.uint8))
+    assert pixels.dtype == jnp.float32
+    np.testing.assert_allclose(pixels, np.linspace(-1, 1, 256), atol=1e-6)
+
+
+def test_the_average_warms_up_when_asked():
+    config = dataclasses.replace(scenes_tiny(), ema_decay=0.9, ema_warmup=True)
+    decays = [float(decay_at(config, jnp.int32(step))) for step in (0, 9, 1000)]
+    np.testing.assert_allclose(decays, [2 / 11, 11 / 20, 0.9], rtol=1e-6)
+    published = float(decay_at(dataclasses.replace(config, ema_warmup=False), jnp.int32(0)))
+    assert published == pytest.approx(0.9)
+
+
+def test_the_average_is_float32():
+    mean = average({"a": jnp.zeros(2)}, {"a": jnp.ones(2, jnp.bfloat16)}, jnp.float32(0.75))
+    np.testing.assert_array_equal(mean["a"], [0.25, 0.25])
+    assert mean["a"].dtype == jnp.float32
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adafactor"])
+def test_other_optimizers_train(optimizer):
+    from i1_hooks import override
+
+    _, after, metrics = one_step(override(scenes_tiny(), [f"optimizer={optimizer}"]), steps=2)
+    assert np.isfinite(metrics["loss"])
+    assert all(np.isfinite(value).all() for value in after["params"].values())
