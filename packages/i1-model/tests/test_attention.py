@@ -116,7 +116,7 @@ def test_a_platform_that_cannot_run_a_kernel_says_so(implementation):
 def test_cudnn_names_what_it_cannot_run():
     q, k, v, mask = make()
     with target_platform("gpu"):
-        with pytest.raises(UserError, match="float32.*compute_dtype"):
+        with pytest.raises(UserError, match=r"float32.*compute_dtype"):
             attention(q, k, v, mask, "cudnn")
         narrow = [x[..., :6].astype(jnp.bfloat16) for x in (q, k, v)]
         with pytest.raises(UserError, match="multiple of 8"):
@@ -130,5 +130,5 @@ def test_auto_avoids_cudnn_where_it_cannot_run():
 
 
 def test_an_unknown_implementation_lists_the_choices():
-    with pytest.raises(UserError, match="flash.*splash"):
+    with pytest.raises(UserError, match=r"flash.*splash"):
         attention(*make(), "flash")

@@ -125,7 +125,7 @@ def test_several_encoders_take_turns_after_one_another():
     np.testing.assert_allclose(
         both.tokens[:, :TOKENS], denoiser.adapters[0](captions[0], masks[0]), atol=1e-6
     )
-    with pytest.raises(UserError, match="captions: got 1 .* 2 text encoders"):
+    with pytest.raises(UserError, match=r"captions: got 1 .* 2 text encoders"):
         denoiser.condition(captions[:1], masks)
 
 
@@ -151,7 +151,7 @@ def test_released_names_go_there_and_back(backbone):
     params = nnx.split(init_denoiser(config, jax.random.key(3)))[1]
     released = {name: np.asarray(array) for name, array in to_released(params).items()}
     assert "blocks_4/mlp_image/w3/kernel" in released or "blocks_4/mlp/w3/kernel" in released
-    assert not any("stacked" in name or "final/" in name for name in released)
+    assert not any("stacked" in name or "/final/" in name for name in released)
     jax.tree.map(np.testing.assert_array_equal, from_released(config, released), params)
 
 
@@ -215,7 +215,8 @@ from i1_model.flow import RectifiedFlow
 from i1_model.names import from_released, to_released
 from i1_model.text_encoders.hash import HashEncoder
 config = ModelConfig(
-    backbone=DualStream(hidden_width=16, num_heads=2, depth=3, layers="scan"), adapter=TransformerAdapter(num_heads=2),
+    backbone=DualStream(hidden_width=16, num_heads=2, depth=3, layers="scan"),
+    adapter=TransformerAdapter(num_heads=2),
     text_encoders=(HashEncoder(num_tokens=4, width=16),), autoencoder=PatchAutoencoder(factor=4),
     flow=RectifiedFlow(), resolution=32)
 graphdef, params = nnx.split(init_denoiser(config, jax.random.key(0)))

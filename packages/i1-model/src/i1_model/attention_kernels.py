@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -70,7 +72,8 @@ def splash_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interp
         interpret=interpret,
     )
     heads_first = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
-    out = jax.vmap(run)(*heads_first, segment_ids=kernel.SegmentIds(q=query_segments, kv=key_segments))
+    segments = kernel.SegmentIds(q=query_segments, kv=key_segments)
+    out = cast("Array", jax.vmap(run)(*heads_first, segment_ids=segments))
     return jnp.swapaxes(out, 1, 2)[:, :num_queries].astype(v.dtype)
 
 

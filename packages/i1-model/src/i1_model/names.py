@@ -137,7 +137,7 @@ def _layers_of(part: str, lengths: Mapping[str, int]) -> tuple[int, int]:
 
 
 def _is_stack(path: str, flat: Mapping[str, Any]) -> bool:
-    """Tells whether everything below a path belongs to the parts of a `BlockStack`, its final block included."""
+    """Tells whether all that is below a path belongs to the parts of a `BlockStack`."""
     below = [other for other in flat if other.startswith(path + "/")]
     parts = {other.removeprefix(path + "/").split("/")[0] for other in below}
     return "final" in parts and parts <= {"stacked", "stacked_in", "middle", "stacked_out", "final"}

@@ -90,12 +90,12 @@ class CrossAttentionModule(PatchTransformer):
 
 
 class CrossAttentionBlock(nnx.Module):
-    """Self-attention and feed-forward with norms and modulation; the cross-attention between them has neither."""
+    """Self-attention, cross-attention without norms or modulation, and the feed-forward part."""
 
     def __init__(self, config: CrossAttention, key: Array, *, takes_skip: bool) -> None:
         width = config.hidden_width
         keys = jax.random.split(key, 5)
-        self.attention = config.attention
+        self.attention: AttentionName = config.attention
         self.norm1 = make_norm(config.norm, width)
         self.norm2 = make_norm(config.norm, width)
         self.norm3 = make_norm(config.norm, width) if config.sandwich_norm else None

@@ -10,6 +10,7 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
+from i1_model.attention import AttentionName
 from i1_model.backbones.base import Backbone, Conditioning, LatentSpec
 from i1_model.backbones.patch_transformer import PatchTransformer, block_modulation
 from i1_model.backbones.rotary import RotaryConfig, rotary_table
@@ -26,7 +27,7 @@ from i1_model.layers.stack import BlockStack
 class SingleStream(RotaryConfig):
     """Refiner blocks for text and image, then one stack of blocks over [image, text].
 
-    Sandwich norms exist only where a block is modulated: without AdaLN, and in the text refiner, there are none.
+    Sandwich norms exist only where a block is modulated: there are none without AdaLN or in the text refiner.
 
     Attributes:
         refiner_layers: number of blocks that text and image have each to themselves; 0 for none.
@@ -58,9 +59,7 @@ class SingleStreamModule(PatchTransformer):
             if not config.refiner_layers:
                 return None
             return BlockStack(
-                lambda k, takes_skip: SingleStreamBlock(
-                    config, k, modulated=modulated, takes_skip=takes_skip
-                ),
+                lambda k, _: SingleStreamBlock(config, k, modulated=modulated, takes_skip=False),
                 config.refiner_layers,
                 refiner_key,
                 long_skip=False,
@@ -138,7 +137,7 @@ class SingleStreamBlock(nnx.Module):
         width = config.hidden_width
         keys = jax.random.split(key, 4)
         modulated = modulated and config.adaln != "none"
-        self.attention = config.attention
+        self.attention: AttentionName = config.attention
         self.norm1 = make_norm(config.norm, width)
         self.norm2 = make_norm(config.norm, width)
         sandwich = modulated and config.sandwich_norm
