@@ -2,11 +2,12 @@
 
     uv run --isolated --package i1-sample --no-dev python .ci/alone.py i1-sample
 
-Its plugin loads, the code of each of its components can be imported, and afterwards nothing is imported that
-the package must do without. i1-sample also makes a picture.
+Its plugin loads, the code of each of its components and every module can be imported, save those that need an
+extra, and afterwards nothing is imported that the package must do without. i1-sample also makes a picture.
 """
 
 import importlib
+import pkgutil
 import subprocess
 import sys
 import tempfile
@@ -27,9 +28,9 @@ def main(distribution: str) -> None:
     """Runs the checks; raises on the first that fails."""
     from i1_hooks import cli, get_registry
     from i1_hooks.hookspecs import KINDS
+    from i1_hooks.machine import extras
 
-    module = distribution.replace("-", "_")
-    importlib.import_module(module)
+    package = importlib.import_module(distribution.replace("-", "_"))
     registry = get_registry()
     assert not registry.failures, registry.failures
     assert distribution in registry.installed(), f"{distribution} registers no plugin"
@@ -37,8 +38,17 @@ def main(distribution: str) -> None:
         for name, found in registry.components(kind).items():
             if found.distribution == distribution:
                 registry.load(kind, name)
-                print(f"{kind} {name}: imported")
-    assert cli.main(["plugins", "--json"]) == 0
+    modules = [module.name for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    absent = {name.replace("-", "_") for extra in extras() for name in extra["missing"]}
+    for module in modules:
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if str(error.name).partition(".")[0] not in absent:
+                raise
+            print(f"{module} needs the extra of {error.name}")
+    print(f"{distribution}: {len(modules)} modules imported")
+    assert cli.main(["plugins"]) == 0
     if distribution == "i1-sample":
         with tempfile.TemporaryDirectory() as folder:
             picture = Path(folder) / "picture.png"
