@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from i1_bench.scenes import evaluate
@@ -57,3 +60,9 @@ def test_evaluate_averages_over_categories_and_leaves_words_apart():
 def test_evaluate_refuses_a_wrong_number_of_pictures():
     with pytest.raises(UserError, match="2 pictures for 14 prompts"):
         evaluate(lambda texts: np.zeros((2, 64, 64, 3), np.uint8), images_per_category=1, seed=0)
+
+
+def test_the_example_of_the_documentation_runs():
+    page = Path(__file__).parents[4] / "docs" / "benchmarks.md"
+    (code,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    exec(compile(code, str(page), "exec"), {})
