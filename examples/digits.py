@@ -50,9 +50,9 @@ def captions(digit: int) -> list[str]:
 
 def write_folder(folder: Path) -> None:
     """Writes the digits as PNG files, one folder per digit, with their captions in a `metadata.jsonl`."""
-    digits = load_digits()
+    values, labels = load_digits(return_X_y=True)
     rows = []
-    for index, (pixels, digit) in enumerate(zip(digits.images, digits.target, strict=True)):
+    for index, (pixels, digit) in enumerate(zip(np.reshape(values, (-1, 8, 8)), labels, strict=True)):
         picture = Image.fromarray((pixels * (255 / 16)).round().astype(np.uint8))
         name = f"{digit}/{index:04d}.png"
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -110,10 +110,11 @@ def fit_classifier(folder: Path) -> tuple[SVC, float]:
     return classifier, float(classifier.score(held_out, held_out_labels))
 
 
-def contact_sheet(pictures: np.ndarray, per_row: int, scale: int = 3) -> Image.Image:
-    """Returns pictures (N, H, W, 3) side by side, row after row, enlarged."""
-    rows, (height, width) = len(pictures) // per_row, pictures.shape[1:3]
-    sheet = pictures.reshape(rows, per_row, height, width, 3).transpose(0, 2, 1, 3, 4)
+def contact_sheet(pictures: np.ndarray, per_row: int, *, scale: int = 3, gap: int = 2) -> Image.Image:
+    """Returns pictures (N, H, W, 3) side by side, row after row, enlarged, with gaps of so many pixels."""
+    spaced = np.pad(pictures, ((0, 0), (0, gap), (0, gap), (0, 0)))
+    rows, (height, width) = len(pictures) // per_row, spaced.shape[1:3]
+    sheet = spaced.reshape(rows, per_row, height, width, 3).transpose(0, 2, 1, 3, 4)
     image = Image.fromarray(sheet.reshape(rows * height, per_row * width, 3))
     return image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
 
@@ -150,7 +151,7 @@ def run(workdir: Path, *, steps: int, per_digit: int, sampling_steps: int | None
     print(f"training took {time.monotonic() - start:.0f} s")
     pipeline = Pipeline.from_pretrained(workdir / "run")
     asked = np.repeat(np.arange(10), per_digit)
-    prompts = [captions(digit)[number % 4] for number, digit in enumerate(asked)]
+    prompts = [captions(int(digit))[number % 4] for number, digit in enumerate(asked)]
     pictures = pipeline(
         prompts,
         seed=0,
@@ -171,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--workdir", type=Path, default=Path("runs/digits"), help="where everything is written"
     )
-    parser.add_argument("--steps", type=int, default=3000, help="training steps")
+    parser.add_argument("--steps", type=int, default=2000, help="training steps")
     parser.add_argument("--per-digit", type=int, default=20, help="how many of each digit to draw")
     arguments = parser.parse_args(argv)
     result = run(arguments.workdir, steps=arguments.steps, per_digit=arguments.per_digit)

@@ -41,7 +41,7 @@ def test_a_short_run_writes_everything(digits: ModuleType, tmp_path: Path) -> No
     assert result.held_out_accuracy >= 0.95
     assert 0 <= result.drawn_accuracy <= 1
     with Image.open(result.sheet) as sheet:
-        assert sheet.size == (2 * 16 * 3, 10 * 16 * 3)
+        assert sheet.size == (2 * 18 * 3, 10 * 18 * 3)
         assert len(set(sheet.get_flattened_data())) > 1
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines]
