@@ -24,12 +24,14 @@ MARGIN = 2
 GAP = 3
 TRAINING_WORDS = tuple(word for word in WORDS if word not in HELD_WORDS)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-SIZES = {1: (22, 34), 2: (18, 24), 3: (16, 20), 4: (15, 18)}
+GRID = 4
+"""Sizes and centres are multiples of this many pixels, so that a small model sees few enough distinct edges."""
+SIZES = {1: (24, 32), 2: (20, 24), 3: (16, 20), 4: (16, 16)}
 """Smallest and largest object in pixels, by the number of objects that share the picture."""
-PAIR_SIZES = (18, 26)
+PAIR_SIZES = (20, 24)
 LOW, HIGH = 24, 40
 """Centres up to LOW lie in the first third of an axis, from HIGH on in the last."""
-MIDDLE = (27, 37)
+MIDDLE = (28, 36)
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,13 @@ def places_of(x: float, y: float) -> set[str]:
 
 
 def _coordinate(rng: Random, size: int, low: int = 0, high: int = IMAGE_SIZE) -> int:
-    half = size // 2
-    return rng.randint(max(low, MARGIN + half), min(high, IMAGE_SIZE - MARGIN - (size - half)))
+    first = -(-max(low, MARGIN + size // 2) // GRID)
+    last = min(high, IMAGE_SIZE - MARGIN - size // 2) // GRID
+    return GRID * rng.randint(first, last)
+
+
+def _size(rng: Random, smallest: int, largest: int) -> int:
+    return GRID * rng.randint(smallest // GRID, largest // GRID)
 
 
 def _single(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
@@ -108,7 +115,7 @@ def _single(category: str, background: tuple[int, int, int], rng: Random) -> Sce
     if category == "single_object" and rng.random() < 0.6:
         allowed = [p for p in PLACES if (p, shape) not in HELD_PLACE_SHAPE]
         place = rng.choice(allowed)
-        size = rng.randint(22, 30)
+        size = _size(rng, *PAIR_SIZES)
         x, y = _coordinate(rng, size, *MIDDLE), _coordinate(rng, size, *MIDDLE)
         if place == "left":
             x = _coordinate(rng, size, high=LOW)
@@ -124,7 +131,7 @@ def _single(category: str, background: tuple[int, int, int], rng: Random) -> Sce
 
 def _anywhere(shape: str, colour: str, rng: Random) -> Thing:
     while True:
-        size = rng.randint(*SIZES[1])
+        size = _size(rng, *SIZES[1])
         x, y = _coordinate(rng, size), _coordinate(rng, size)
         if not any((place, shape) in HELD_PLACE_SHAPE for place in places_of(x, y)):
             return Thing(shape, colour, size, x, y)
@@ -138,7 +145,7 @@ def _pair(category: str, background: tuple[int, int, int], rng: Random) -> Scene
             continue
         if is_held_relation(shape, relation, other):
             continue
-        size, other_size = rng.randint(*PAIR_SIZES), rng.randint(*PAIR_SIZES)
+        size, other_size = _size(rng, *PAIR_SIZES), _size(rng, *PAIR_SIZES)
         x, y = _coordinate(rng, size), _coordinate(rng, size)
         other_x, other_y = _coordinate(rng, other_size), _coordinate(rng, other_size)
         if relation in ("right of", "below"):
@@ -162,7 +169,7 @@ def _several(background: tuple[int, int, int], rng: Random) -> Scene:
             return Scene("counting", background, (_anywhere(shape, colour, rng),))
         things: list[Thing] = []
         for _ in range(40):
-            size = rng.randint(*SIZES[count])
+            size = _size(rng, *SIZES[count])
             thing = Thing(shape, colour, size, _coordinate(rng, size), _coordinate(rng, size))
             if all(_apart(thing, other) for other in things):
                 things.append(thing)
@@ -187,6 +194,5 @@ def _word(background: tuple[int, int, int], rng: Random) -> Scene:
         background,
         word=word,
         word_colour=rng.choice(tuple(COLOURS)),
-        word_x=IMAGE_SIZE // 2 + rng.randint(-1, 1),
-        word_y=IMAGE_SIZE // 2 + rng.randint(-8, 8),
+        word_y=IMAGE_SIZE // 2 + GRID * rng.randint(-2, 2),
     )
