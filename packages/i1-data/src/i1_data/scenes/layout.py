@@ -25,7 +25,7 @@ GAP = 3
 TRAINING_WORDS = tuple(word for word in WORDS if word not in HELD_WORDS)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 GRID = 4
-"""Sizes and centres are multiples of this many pixels, so that a small model has few distinct edges to learn."""
+"""Sizes and centres are multiples of this many pixels; a small model then has few distinct edges to learn."""
 SIZES = {1: (24, 32), 2: (20, 24), 3: (16, 20), 4: (16, 16)}
 """Smallest and largest object in pixels, by the number of objects that share the picture."""
 PAIR_SIZES = (20, 24)
