@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import small_runs as runs
 from i1_hooks import UserError
+from i1_train.checkpoints import DamagedError, verify
 
 KILL_AT_STEP_8 = """
 import os, signal
@@ -115,9 +116,8 @@ def damage(path: Path, how: str):
         path.unlink()
 
 
-@pytest.mark.parametrize("how", ["cut", "flip", "remove"])
-def test_a_damaged_checkpoint_falls_back_to_the_one_before(copy, straight, capsys, how):
-    damage(largest(copy / "checkpoints" / "12" / "state"), how)
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(copy, straight, capsys):
+    damage(largest(copy / "checkpoints" / "12" / "state"), "cut")
     assert runs.run(copy) == 12
     warning = capsys.readouterr().err
     assert f"warning: checkpoint {copy / 'checkpoints' / '12'} is damaged" in warning
@@ -125,6 +125,17 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(copy, straight, capsy
     assert warning.count("\n") == 1
     runs.assert_same_run(straight, copy)
     assert (copy / "checkpoints" / "12.damaged").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("how", "message"), [("cut", "has .* bytes"), ("flip", "other content"), ("remove", "is missing")]
+)
+def test_every_damage_is_seen(copy, how, message):
+    folder = copy / "checkpoints" / "12"
+    verify(folder)
+    damage(largest(folder / "state"), how)
+    with pytest.raises(DamagedError, match=message):
+        verify(folder)
 
 
 def test_no_good_checkpoint_left_is_an_error_that_changes_nothing(copy):

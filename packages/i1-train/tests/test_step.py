@@ -1,12 +1,14 @@
 """The step: one function of state, frozen arrays and batch."""
 
 import dataclasses
+import re
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from i1_data.pipeline import make_batches
+from i1_hooks import override
 from i1_model.text_encoders.hash import HashEncoder
 from i1_train.parts import build_parts
 from i1_train.recipes.scenes import scenes_tiny
@@ -26,19 +28,20 @@ def first_batch(config, parts):
 
 def one_step(config, steps=1):
     parts = build_parts(config)
-    state = jax.jit(lambda: init_state(config, parts))()
+    constants = parts.constants(config.seed)
+    state = jax.jit(lambda key: init_state(parts, key))(constants["key"])
     batch, step = first_batch(config, parts), make_step(config, parts)
     before = jax.device_get(state)
     for _ in range(steps):
-        state, metrics = step(state, parts.encoder_params, batch)
+        state, metrics = step(state, constants, batch)
     return before, jax.device_get(state), jax.device_get(metrics)
 
 
 def test_positions_stay_and_all_else_moves():
     before, after, metrics = one_step(scenes_tiny())
     unmoved = {p for p in after["params"] if np.array_equal(before["params"][p], after["params"][p])}
-    dead = {path for path in unmoved if "time_embed" in path or "t_embedder" in path}
-    assert unmoved - dead == {"backbone/pos_embed"}
+    unread = {p for p in unmoved if "t_embedder/" in p or re.search("final/.*_text/", p)}
+    assert unmoved - unread == {"backbone/pos_embed"}
     assert "backbone/pos_embed" not in after["ema"]
     assert int(after["step"]) == 1
     assert all(value.dtype == np.float32 for value in metrics.values())
@@ -88,9 +91,11 @@ def test_the_average_is_float32():
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adafactor"])
-def test_other_optimizers_train(optimizer):
-    from i1_hooks import override
-
-    _, after, metrics = one_step(override(scenes_tiny(), [f"optimizer={optimizer}"]), steps=2)
-    assert np.isfinite(metrics["loss"])
-    assert all(np.isfinite(value).all() for value in after["params"].values())
+def test_other_optimizers_fit_the_network(optimizer):
+    config = override(scenes_tiny(), [f"optimizer={optimizer}", "optimizer.weight_decay=0.1"])
+    parts = build_parts(config)
+    constants = parts.constants(0)
+    state = jax.eval_shape(lambda key: init_state(parts, key), constants["key"])
+    after, _ = jax.eval_shape(make_step(config, parts), state, constants, first_batch(config, parts))
+    assert jax.tree.structure(after) == jax.tree.structure(state)
+    assert [x.dtype for x in jax.tree.leaves(after)] == [x.dtype for x in jax.tree.leaves(state)]

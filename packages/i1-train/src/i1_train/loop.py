@@ -31,7 +31,7 @@ def train(config: TrainConfig, workdir: str | os.PathLike[str]) -> int:
     with StopRequest() as stop, open_run(config, Path(workdir)) as run:
         for step in range(run.step + 1, config.steps + 1):
             batch = next(run.batches)
-            run.state, metrics = run.train_step(run.state, run.encoder_params, run.to_device(batch))
+            run.state, metrics = run.train_step(run.state, run.constants, run.to_device(batch))
             run.step = step
             run.metrics.add(step, metrics, batch)
             if stop.name or run.checkpoint_due():

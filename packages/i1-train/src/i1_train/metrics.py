@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,17 @@ class NotFiniteError(RuntimeError):
     """The loss or the gradient is no finite number any more."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A step that was dispatched and perhaps not computed yet."""
+
+    step: int
+    metrics: dict[str, jax.Array]
+    keys: list[str]
+    captions: list[str]
+    seconds: float
+
+
 class Metrics:
     """Reads each step's metrics after the next one was dispatched: the device never waits for the host.
 
@@ -36,7 +48,7 @@ class Metrics:
         self._batch_size = config.batch_size
         self._display = display
         self._loggers: list[Logger] = [logger.build(workdir, step) for logger in config.loggers]
-        self._waiting: tuple[int, dict[str, jax.Array], dict[str, Any]] | None = None
+        self._waiting: _Waiting | None = None
         self._clock = time.perf_counter()
 
     def add(self, step: int, metrics: dict[str, jax.Array], batch: dict[str, Any]) -> None:
@@ -45,12 +57,11 @@ class Metrics:
         Raises:
             NotFiniteError: for the step before.
         """
-        before, self._waiting = (
-            self._waiting,
-            (step, metrics, {key: batch[key] for key in ("key", "caption")}),
-        )
+        now = time.perf_counter()
+        waiting = _Waiting(step, metrics, batch["key"], batch["caption"], now - self._clock)
+        before, self._waiting, self._clock = self._waiting, waiting, now
         if before is not None:
-            self._log(*before)
+            self._log(before)
 
     def flush(self) -> None:
         """Waits for the last step and makes sure that all its metrics are on the disk.
@@ -59,24 +70,23 @@ class Metrics:
             NotFiniteError: for the last step.
         """
         if self._waiting is not None:
-            self._log(*self._waiting)
+            self._log(self._waiting)
             self._waiting = None
         for logger in self._loggers:
             logger.flush()
 
-    def _log(self, step: int, metrics: dict[str, jax.Array], batch: dict[str, Any]) -> None:
-        fetched = jax.device_get(metrics)
+    def _log(self, done: _Waiting) -> None:
+        step, fetched = done.step, jax.device_get(done.metrics)
         values = {name: float(fetched[name]) for name in ("loss", *sorted(fetched.keys() - {"loss"}))}
         if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
             path = self._workdir / FAILED_BATCH
-            write_json(path, {"step": step, **{name: str(value) for name, value in values.items()}, **batch})
+            shown = {name: str(value) for name, value in values.items()}
+            write_json(path, {"step": step, **shown, "key": done.keys, "caption": done.captions})
             raise NotFiniteError(
                 f"loss {values['loss']}, gradient norm {values['grad_norm']} at step {step}: stopped without "
                 f"saving; the keys of its batch are in {path}; lower the learning rate or look at its images"
             )
-        now = time.perf_counter()
-        values["images_per_second"] = self._batch_size / (now - self._clock)
-        self._clock = now
+        values["images_per_second"] = self._batch_size / done.seconds
         for logger in self._loggers:
             logger.log(step, values)
         self._display.show(step, values)

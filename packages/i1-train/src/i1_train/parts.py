@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 from i1_model.autoencoders import Autoencoder
 from i1_model.text_encoders import TextEncoder
@@ -32,10 +33,10 @@ class Parts:
     autoencoder: Autoencoder
     update: Update
 
-    @property
-    def encoder_params(self) -> dict[str, Any]:
-        """The frozen arrays of the text encoders and the autoencoder, an argument of the step."""
+    def constants(self, seed: int) -> dict[str, Any]:
+        """Returns what every step reads and none changes: the run's key and the frozen arrays."""
         return {
+            "key": jax.random.key(seed),
             "text": tuple(encoder.params for encoder in self.text_encoders),
             "autoencoder": self.autoencoder.params,
         }

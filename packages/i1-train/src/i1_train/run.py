@@ -40,7 +40,7 @@ class Run:
         parts: the built objects.
         state: the training state after `step` steps.
         step: number of finished steps.
-        encoder_params: frozen arrays of text encoders and autoencoder.
+        constants: the run's key, and the frozen arrays of text encoders and autoencoder.
         train_step: the jitted step.
         batches: the data.
         checkpoints: where states are kept.
@@ -53,7 +53,7 @@ class Run:
     parts: Parts
     state: State
     step: int
-    encoder_params: Any
+    constants: Any
     train_step: TrainStep
     batches: Batches
     checkpoints: Checkpoints
@@ -120,7 +120,8 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
         checkpoints = Checkpoints(
             workdir / "checkpoints", keep=config.keep_checkpoints, keep_every=config.keep_every
         )
-        state = restore(config, parts, checkpoints, batches)
+        constants = jax.device_put(parts.constants(config.seed))
+        state = restore(parts, constants["key"], checkpoints, batches)
         step = int(state["step"])
         display = make_display(f"{config.recipe} in {workdir}", step, config.steps, config.log_every)
         stack.callback(display.close)
@@ -133,7 +134,7 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
             parts=parts,
             state=state,
             step=step,
-            encoder_params=jax.device_put(parts.encoder_params),
+            constants=constants,
             train_step=make_step(config, parts),
             batches=batches,
             checkpoints=checkpoints,
@@ -157,16 +158,16 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
             notify("i1_run_finished", workdir=workdir, step=run.step, status=status)
 
 
-def restore(config: TrainConfig, parts: Parts, checkpoints: Checkpoints, batches: Batches) -> State:
+def restore(parts: Parts, key: jax.Array, checkpoints: Checkpoints, batches: Batches) -> State:
     """Returns the newest saved state and moves the data to its position, or the initial state."""
-    init = jax.jit(lambda: init_state(config, parts))
+    init = jax.jit(lambda key: init_state(parts, key))
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     template = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), jax.eval_shape(init)
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), jax.eval_shape(init, key)
     )
     restored = checkpoints.restore(template)
     if restored is None:
-        return jax.device_put(init(), device)
+        return jax.device_put(init(key), device)
     for reason in restored.rejected:
         print(f"i1: warning: {reason}; going on from step {restored.record['step']}", file=sys.stderr)
     warn_of_versions(restored.record)

@@ -22,9 +22,9 @@ Metrics = dict[str, jax.Array]
 TrainStep = Callable[[State, Any, Batch], tuple[State, Metrics]]
 
 
-def init_state(config: TrainConfig, parts: Parts) -> State:
-    """Returns the state before the first step; a pure function of the seed."""
-    params = parts.network.init(jax.random.fold_in(jax.random.key(config.seed), 2**32 - 1))
+def init_state(parts: Parts, key: jax.Array) -> State:
+    """Returns the state before the first step; a pure function of the run's key."""
+    params = parts.network.init(jax.random.fold_in(key, 2**32 - 1))
     trained = {path: params[path] for path in parts.update.trained}
     return {
         "params": params,
@@ -35,18 +35,18 @@ def init_state(config: TrainConfig, parts: Parts) -> State:
 
 
 def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
-    """Returns the jitted step `(state, encoder_params, batch) -> (state, metrics)`; the state is donated.
+    """Returns the jitted step `(state, constants, batch) -> (state, metrics)`; the state is donated.
 
-    Every draw comes from `fold_in(key(seed), step)`. Metrics are float32 scalars: `loss`, `grad_norm` (of the
-    trained parameters, before clipping), `learning_rate`.
+    Every draw comes from `fold_in(constants["key"], state["step"])`. Metrics are float32 scalars: `loss`,
+    `grad_norm` (of the trained parameters, before clipping), `learning_rate`.
     """
 
-    def step(state: State, encoder_params: Any, batch: Batch) -> tuple[State, Metrics]:
-        key = jax.random.fold_in(jax.random.key(config.seed), state["step"])
+    def step(state: State, constants: Any, batch: Batch) -> tuple[State, Metrics]:
+        key = jax.random.fold_in(constants["key"], state["step"])
         key_latents, key_example, key_drop = jax.random.split(key, 3)
-        captions, masks = encode_captions(parts, encoder_params["text"], batch["tokens"])
+        captions, masks = encode_captions(parts, constants["text"], batch["tokens"])
         images = to_float(batch["image"])
-        latents = parts.autoencoder.encode(encoder_params["autoencoder"], images, key_latents)
+        latents = parts.autoencoder.encode(constants["autoencoder"], images, key_latents)
         example = config.objective.draw(config.model.flow, key_example, latents)
         drop = draw_dropped(key_drop, config.model.null_caption_prob, images.shape[0], len(captions))
 
