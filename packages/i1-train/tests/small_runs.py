@@ -15,6 +15,7 @@ SETTINGS = (
     "checkpoint_every=5",
     "keep_checkpoints=3",
     'loggers=["jsonl"]',
+    "preview_prompts=[]",
     "data.num_threads=0",
     "data.sources.0.num_records=40",
 )

@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipe", metavar="RECIPE", help="name of a recipe")
-    parser.add_argument("--workdir", required=True, metavar="D", help="folder of the run")
+    parser.add_argument("--workdir", metavar="D", help="folder of the run")
     parser.add_argument(
         "--set",
         action="append",
@@ -40,6 +40,8 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--show", action="store_true", help="print the resolved recipe as JSON and leave")
     arguments = parser.parse_args(argv)
+    if arguments.workdir is None and not arguments.show:
+        parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
 
     from i1_train.recipes import load_recipe
 

@@ -18,7 +18,7 @@ def train(config: TrainConfig, workdir: str | os.PathLike[str]) -> int:
 
     Args:
         config: the recipe.
-        workdir: the run's folder; see docs/training.md for what it holds.
+        workdir: the run's folder; the README of this package says what it holds.
 
     Returns:
         The number of finished steps, `config.steps`.
