@@ -178,6 +178,12 @@ def test_settings_that_do_not_fit(tmp_path, assignments, message):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_mistake_in_the_data_does_not_claim_the_workdir(tmp_path):
+    with pytest.raises(UserError, match="no folder '/nowhere'"):
+        runs.run(tmp_path, 'data.sources=[{"component":"image_folder","root":"/nowhere"}]')
+    assert runs.run(tmp_path, "steps=1") == 1
+
+
 def test_an_unknown_recipe():
     with pytest.raises(UserError, match="unknown recipe 'scens'; did you mean 'scenes'"):
         main(["scens", "--workdir", "x"])

@@ -40,8 +40,6 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--show", action="store_true", help="print the resolved recipe as JSON and leave")
     arguments = parser.parse_args(argv)
-    if arguments.workdir is None and not arguments.show:
-        parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
 
     from i1_train.recipes import load_recipe
 
@@ -51,6 +49,8 @@ def main(argv: Sequence[str]) -> int:
 
         print(to_json(config), end="")
         return 0
+    if arguments.workdir is None:
+        parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
     return run(config, arguments.workdir, ["i1", "train", *argv])
 
 

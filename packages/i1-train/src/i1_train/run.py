@@ -127,6 +127,9 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
         stack.callback(display.close)
         metrics = Metrics(workdir, config, step, display)
         stack.callback(metrics.close)
+        write_json(
+            workdir / CONFIG, to_dict(config)
+        )  # only now, since a mistake found above shall claim nothing
         display.say(opening_line(config, parts, workdir, step))
         run = Run(
             config=config,

@@ -22,7 +22,7 @@ LOCK = ".lock"
 def open_workdir(workdir: Path, config: TrainConfig) -> Iterator[Path]:
     """Makes or reopens the folder of a run and holds it until the block ends.
 
-    Writes the resolved configuration to `config.json`. Fields in `CHANGEABLE` may differ from an earlier run.
+    Fields in `CHANGEABLE` may differ from the `config.json` of an earlier run.
 
     Raises:
         UserError: for a folder that cannot be written, that another process trains in, or that holds another
@@ -48,7 +48,6 @@ def open_workdir(workdir: Path, config: TrainConfig) -> Iterator[Path]:
         lock.write(f"{os.getpid()}\n")
         lock.flush()
         _check_owner(workdir, config)
-        write_json(workdir / CONFIG, to_dict(config))
         yield workdir
 
 
