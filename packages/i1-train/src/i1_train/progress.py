@@ -11,7 +11,6 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
@@ -46,10 +45,9 @@ class Bar:
     def __init__(self, console: Console, title: str, step: int, total: int) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}"),
-            TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
         )
@@ -58,7 +56,8 @@ class Bar:
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Moves the bar."""
-        self._progress.update(self._task, completed=step, numbers=describe(metrics))
+        numbers = f"loss {metrics['loss']:.4f}  {metrics['images_per_second']:.1f} images/s"
+        self._progress.update(self._task, completed=step, numbers=numbers)
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""

@@ -123,7 +123,7 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
         constants = jax.device_put(parts.constants(config.seed))
         state = restore(parts, constants["key"], checkpoints, batches)
         step = int(state["step"])
-        display = make_display(f"{config.recipe} in {workdir}", step, config.steps, config.log_every)
+        display = make_display(config.recipe, step, config.steps, config.log_every)
         stack.callback(display.close)
         metrics = Metrics(workdir, config, step, display)
         stack.callback(metrics.close)
