@@ -7,20 +7,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from i1_hooks import UserError, get_registry, override
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message}; `{self.prog} --help` lists the options")
+from i1_hooks import CommandParser, UserError, get_registry, override
 
 
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of `i1 bench`."""
     names = ", ".join(get_registry().components("benchmarks"))
-    parser = _Parser(prog="i1 bench", description="Score generated pictures.", allow_abbrev=False)
+    parser = CommandParser(prog="i1 bench", description="Score generated pictures.")
     add = parser.add_argument
     add("benchmark", metavar="BENCHMARK", help=names)
     add(

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from i1_hooks import UserError, get_registry
+from i1_hooks import CommandParser, UserError, get_registry
 
 from i1_sample.outputs import output_paths
 
@@ -32,19 +32,13 @@ _COMPONENTS = (
 """Argument of the pipeline, kind and default of what is chosen by a flag of the same name."""
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{self.prog}: {message}; `{self.prog} --help` lists the options")
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Returns the parser of `i1 sample`; choices come from the registered plugins."""
-    parser = _Parser(
+    parser = CommandParser(
         prog="i1 sample",
         description="Make pictures from prompts.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
     add = parser.add_argument
     add("prompts", nargs="*", metavar="PROMPT", help="what to draw; several prompts give several pictures")

@@ -7,6 +7,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
+from i1_hooks import CommandParser
+
 EPILOG = """\
 Running the same command again goes on where the run stopped. `steps`, `checkpoint_every` and `seed` are
 fields of every recipe; `i1 plugins` lists the recipes. Compiled programs are kept in $XDG_CACHE_HOME/i1/jax
@@ -22,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     Raises:
         UserError: for an unknown recipe, a setting that does not fit, or a workdir that cannot be used.
     """
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="i1 train",
         description="Train a recipe, or go on with it.",
         epilog=EPILOG,

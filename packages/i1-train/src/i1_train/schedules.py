@@ -84,29 +84,27 @@ class WarmupStableDecay(ScheduleConfig):
 
     Attributes:
         lr: the learning rate of the middle.
-        warmup: steps of linear rise from 0.
-        decay: steps of the linear fall at the end of the run.
+        warmup: steps of linear rise from 0; a shorter run ends while it rises.
+        decay: part of the run, 0 to 1, whose end is the linear fall.
         final_lr: the learning rate at the end.
     """
 
     lr: float = 1e-4
     warmup: int = 1000
-    decay: int = 1000
+    decay: float = 0.2
     final_lr: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.lr, warmup=self.warmup, decay=self.decay)
+        _check(self.lr, warmup=self.warmup)
+        if not 0 <= self.decay <= 1:
+            raise UserError(f"schedule: decay is a part of the run from 0 to 1, got {self.decay}")
 
     def build(self, steps: int) -> Schedule:
-        """Returns the schedule.
-
-        Raises:
-            UserError: when warm-up and decay together are longer than the run.
-        """
-        _check_length(steps, warmup=self.warmup, decay=self.decay)
+        """Returns the schedule."""
+        tail = max(1.0, self.decay * steps)
 
         def schedule(step: jax.Array) -> jax.Array:
-            left = jnp.clip((steps - step.astype(jnp.float32)) / max(1, self.decay), 0.0, 1.0)
+            left = jnp.clip((steps - step.astype(jnp.float32)) / tail, 0.0, 1.0)
             return _rise(step, self.warmup) * (self.final_lr + (self.lr - self.final_lr) * left)
 
         return schedule

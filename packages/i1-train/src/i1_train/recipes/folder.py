@@ -18,7 +18,7 @@ def folder() -> TrainConfig:
         scenes(),
         recipe="folder",
         data=DataConfig(sources=(ImageFolderSource(root="images"),), resolution=64),
-        schedule=WarmupStableDecay(lr=1e-3, warmup=200, decay=2000, final_lr=1e-5),
+        schedule=WarmupStableDecay(lr=1e-3, warmup=200, decay=0.2, final_lr=1e-5),
         steps=10_000,
         preview_prompts=(),
     )

@@ -16,6 +16,7 @@ from i1_model.text_encoders.hash import HashEncoder
 from i1_train.config import SamplingDefaults, TrainConfig
 from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.optimizers.adam import Adam
+from i1_train.optimizers.muon import Muon
 from i1_train.schedules import Constant, WarmupStableDecay
 
 PREVIEW_PROMPTS = (
@@ -33,24 +34,24 @@ def scenes() -> TrainConfig:
     return TrainConfig(
         recipe="scenes",
         model=ModelConfig(
-            backbone=DualStream(hidden_width=192, num_heads=6, depth=9, patch_size=2),
-            adapter=TransformerAdapter(num_blocks=2, num_heads=6),
-            text_encoders=(HashEncoder(num_tokens=32),),
+            backbone=DualStream(hidden_width=128, num_heads=4, depth=5, patch_size=2),
+            adapter=TransformerAdapter(num_blocks=2, num_heads=4),
+            text_encoders=(HashEncoder(num_tokens=24),),
             autoencoder=PatchAutoencoder(factor=4),
-            flow=RectifiedFlow(prediction="x"),
+            flow=RectifiedFlow(mu=-1.3, sigma=1.2, prediction="x"),
             resolution=64,
         ),
         data=DataConfig(sources=(ScenesSource(),), resolution=64),
-        optimizer=Adam(),
-        schedule=WarmupStableDecay(lr=1e-3, warmup=500, decay=10_000, final_lr=1e-5),
+        optimizer=Muon(),
+        schedule=WarmupStableDecay(lr=2e-3, warmup=100, decay=0.6, final_lr=2e-5),
         batch_size=64,
-        steps=60_000,
+        steps=2500,
         ema_decay=0.999,
         ema_warmup=True,
-        checkpoint_every=1000,
+        checkpoint_every=500,
         keep_checkpoints=2,
         preview_prompts=PREVIEW_PROMPTS,
-        sampling=SamplingDefaults(steps=50, guidance_scale=3.0, shift=1.0, rescale=0.0),
+        sampling=SamplingDefaults(steps=30, guidance_scale=3.0, shift=0.3, rescale=0.0),
     )
 
 
@@ -68,6 +69,7 @@ def scenes_tiny() -> TrainConfig:
             autoencoder=PatchAutoencoder(factor=8),
         ),
         data=DataConfig(sources=(ScenesSource(num_records=1000),), resolution=64),
+        optimizer=Adam(),
         schedule=Constant(lr=1e-3),
         batch_size=4,
         steps=20,
