@@ -58,7 +58,10 @@ def test_prompts_are_written_for_other_systems(tmp_path, pictures):
         (["scenes", "--output", "x", "--images", ".", "--steps", "3"], "--steps does not apply"),
         (["scenes", "--output", "x", "--set", "judge=nobody"], "nobody"),
         (["scenes", "--output", "x", "--set", "judg=scene_pixels"], "judg"),
-        (["scenes", "--output", "x", "--stepps", "3"], "unrecognized arguments: --stepps"),
+        (
+            ["scenes", "--output", "x", "--stepps", "3"],
+            "unknown option of `i1 bench` '--stepps'; did you mean '--steps'",
+        ),
     ],
 )
 def test_mistakes_on_the_command_line(arguments, message, tmp_path, monkeypatch):

@@ -75,7 +75,7 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         ([], "no prompt"),
-        (["a star", "--stepz", "3"], "unrecognized arguments: --stepz"),
+        (["a star", "--stepz", "3"], "unknown option of `i1 sample` '--stepz'; did you mean '--steps'"),
         (["a star", "--steps", "many"], "invalid int value: 'many'"),
         (["a star", "--steps", "0"], "steps must be an integer of at least 1, got 0"),
         (["a star", "--solver", "eulr"], "did you mean 'euler'"),
