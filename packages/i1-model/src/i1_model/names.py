@@ -75,7 +75,8 @@ def from_released(config: ModelConfig, arrays: Mapping[str, Any]) -> nnx.State:
     expected = flatten(trained)
     names = released_names(expected)
     not_read = set(released_names(flatten(frozen)).values())
-    _check(expected, names, {name: array for name, array in arrays.items() if name not in not_read})
+    given = {name: array for name, array in arrays.items() if name not in not_read}
+    check_arrays(_shapes(expected, names), given)
 
     def load(path: str) -> Array:
         name = names[path]
@@ -181,14 +182,17 @@ def _layer(stacked: Any, index: int) -> Any:
     return stacked[index]
 
 
-def _check(
-    expected: Mapping[str, Any], names: Mapping[str, str | list[str]], arrays: Mapping[str, Any]
-) -> None:
-    """Raises one UserError for all differences between the expected and the given arrays."""
+def _shapes(expected: Mapping[str, Any], names: Mapping[str, str | list[str]]) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every released name."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path, name in names.items():
         shape = tuple(expected[path].shape)
         shapes.update({name: shape} if isinstance(name, str) else dict.fromkeys(name, shape[1:]))
+    return shapes
+
+
+def check_arrays(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]) -> None:
+    """Raises one UserError for all differences between the expected shapes and the given arrays."""
     missing = sorted(shapes.keys() - arrays.keys())
     unknown = sorted(arrays.keys() - shapes.keys())
     wrong = [

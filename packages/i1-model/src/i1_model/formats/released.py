@@ -70,16 +70,18 @@ def open_released(
     """Opens a released checkpoint; the arrays can be read until the `with` block ends.
 
     Args:
-        path: a `.npz` training checkpoint (`checkpoint.npz-*`), a PyTorch `.pt`, a safetensors file or the index of
-            its shards with the PyTorch names, or a folder with `diffusion_pytorch_model.safetensors`.
-        weights: `"ema"`, the averaged ones, or `"raw"`, those of the last step, which a `.npz` and the `.pt` of a
-            training run hold.
+        path: a `.npz` training checkpoint (`checkpoint.npz-*`), a PyTorch `.pt`, a safetensors file or the
+            index of its shards with the PyTorch names, or a folder with
+            `diffusion_pytorch_model.safetensors`.
+        weights: `"ema"`, the averaged ones, or `"raw"`, those of the last step, which a `.npz` and the `.pt`
+            of a training run hold.
 
     Yields:
         One array per released JAX name, in that layout.
 
     Raises:
-        UserError: for a missing, truncated, corrupted or foreign file, pickled code, or weights it does not hold.
+        UserError: for a missing, truncated, corrupted or foreign file, pickled code, or weights it does
+            not hold.
     """
     path = Path(path)
     if weights not in _NPZ_PREFIX:

@@ -29,8 +29,8 @@ _KERNEL_AXES = {2: (1, 0), 4: (2, 3, 1, 0)}
 def from_torch_names(arrays: Mapping[str, LazyArray]) -> dict[str, LazyArray]:
     """Returns the arrays under released JAX names and in their layout.
 
-    Rotary tables are left out, since they are recomputed. A name that no pattern matches stays as it is, so that it
-    is reported as unknown together with whatever else does not fit.
+    Rotary tables are left out, since they are recomputed. A name that no pattern matches stays as it is, so
+    that it is reported as unknown together with whatever else does not fit.
     """
     half = len({match[1] for name in arrays if (match := _BLOCKS[0][0].fullmatch(name))})
     renamed: dict[str, LazyArray] = {}

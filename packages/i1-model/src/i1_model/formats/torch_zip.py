@@ -1,7 +1,7 @@
 """The zip files of `torch.save`, read without PyTorch and without running what is pickled in them.
 
-Such a file holds a pickle, `*/data.pkl`, and one entry of raw bytes per storage. The pickle may name classes and
-functions; here it reaches those that describe tensors, and any other name is an error.
+Such a file holds a pickle, `*/data.pkl`, and one entry of raw bytes per storage. The pickle may name classes
+and functions; here it reaches those that describe tensors, and any other name is an error.
 """
 
 from __future__ import annotations
