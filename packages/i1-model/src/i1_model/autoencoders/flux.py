@@ -14,8 +14,8 @@ from i1_hooks import UserError
 from jax import Array
 
 from i1_model.autoencoders.base import AutoencoderConfig
-from i1_model.autoencoders.convolution import STRIP_SIZE
 from i1_model.autoencoders.kl import AutoencoderKL, KLSizes, sizes_from_json
+from i1_model.autoencoders.tiling import map_tiles
 from i1_model.formats.safetensors_file import find_safetensors, read_json, safetensors_arrays
 from i1_model.layers.linear import last_axis
 from i1_model.names import check_arrays, flatten
@@ -34,14 +34,17 @@ class FluxAutoencoder(AutoencoderConfig):
             configuration that is not built.
         channels: channels of the latents.
         factor: pixels per latent position along each side.
-        strip_size: positions (rows times columns) that one convolution handles at a time; larger pictures are
-            convolved strip by strip, which changes memory, not values.
+        tile: side, in latent positions, of the tiles that larger pictures are encoded and decoded by, which
+            bounds memory; each tile has its own norm statistics, so values differ a little from the whole.
+            None takes every picture as a whole.
+        tile_overlap: latent positions that neighbouring tiles share at least.
     """
 
     path: str | None = None
     channels: int = 16
     factor: int = 8
-    strip_size: int = STRIP_SIZE
+    tile: int | None = None
+    tile_overlap: int = 16
 
     repository: ClassVar[str] = "black-forest-labs/FLUX.1-dev"
 
@@ -62,7 +65,7 @@ class FluxAutoencoder(AutoencoderConfig):
             raise UserError(f"autoencoder path {folder} has no config.json: it should be {where}")
         data = read_json(folder / "config.json")
         try:
-            sizes = sizes_from_json(data, self.strip_size)
+            sizes = sizes_from_json(data)
         except UserError as error:
             raise UserError(f"{folder / 'config.json'}: {error}") from error
         if (sizes.latent_channels, sizes.factor) != (self.channels, self.factor):
@@ -71,9 +74,9 @@ class FluxAutoencoder(AutoencoderConfig):
                 f"says channels {self.channels} and factor {self.factor}"
             )
         graphdef, expected = nnx.split(nnx.eval_shape(lambda: self.network(sizes, data)))
-        return KLAutoencoder(graphdef, _load(folder, expected))
+        return KLAutoencoder(self, graphdef, _load(folder, expected))
 
-    def network(self, sizes: KLSizes, data: dict[str, Any]) -> FluxKL:
+    def network(self, sizes: KLSizes, data: dict[str, Any]) -> FluxKL | Flux2KL:
         """Returns the network for the sizes and the rest of the `config.json`."""
         return FluxKL(sizes, data.get("shift_factor", 0.1159), data.get("scaling_factor", 0.3611))
 
@@ -147,13 +150,18 @@ class Flux2KL(AutoencoderKL):
 class KLAutoencoder:
     """A loaded autoencoder; see `i1_model.autoencoders.base.Autoencoder`."""
 
-    def __init__(self, graphdef: Any, params: Any) -> None:
+    def __init__(self, config: FluxAutoencoder, graphdef: Any, params: Any) -> None:
+        self.config = config
         self._graphdef = graphdef
         self.params = params
 
     def posterior(self, params: Any, images: Array) -> tuple[Array, Array]:
         """Returns mean and log variance (B, H/f, W/f, C), not normalised, of images (B, H, W, 3)."""
-        return nnx.merge(self._graphdef, params).posterior(images)
+        return self._posterior(self.network(params), images)
+
+    def network(self, params: Any) -> FluxKL | Flux2KL:
+        """Returns the network with these parameters."""
+        return nnx.merge(self._graphdef, params)
 
     def encode(self, params: Any, images: Array, key: Array | None = None) -> Array:
         """Encodes images.
@@ -166,8 +174,8 @@ class KLAutoencoder:
         Returns:
             Normalised latents (B, H/f, W/f, C).
         """
-        network = nnx.merge(self._graphdef, params)
-        latents, logvar = network.posterior(images)
+        network = self.network(params)
+        latents, logvar = self._posterior(network, images)
         if key is not None:
             noise = jax.random.normal(key, latents.shape, latents.dtype)
             latents = latents + jnp.exp(0.5 * logvar) * noise
@@ -175,8 +183,26 @@ class KLAutoencoder:
 
     def decode(self, params: Any, latents: Array) -> Array:
         """Decodes normalised latents (B, h, w, C) to images (B, h f, w f, 3), nominally in [-1, 1]."""
-        network = nnx.merge(self._graphdef, params)
-        return network.decode(network.denormalise(latents))
+        network, config = self.network(params), self.config
+        return map_tiles(
+            network.decode,
+            network.denormalise(latents),
+            tile=config.tile,
+            overlap=config.tile_overlap,
+            unit_out=config.factor,
+        )
+
+    def _posterior(self, network: AutoencoderKL, images: Array) -> tuple[Array, Array]:
+        config = self.config
+        moments = map_tiles(
+            lambda part: jnp.concatenate(network.posterior(part), axis=-1),
+            images,
+            tile=config.tile,
+            overlap=config.tile_overlap,
+            unit_in=config.factor,
+        )
+        mean, logvar = jnp.split(moments, 2, axis=-1)
+        return mean, logvar
 
 
 def pack(latents: Array) -> Array:

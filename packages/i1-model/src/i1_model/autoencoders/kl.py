@@ -13,10 +13,10 @@ from i1_hooks import UserError
 from jax import Array
 
 from i1_model.autoencoders.convolution import (
-    STRIP_SIZE,
     AttentionBlock,
     Conv,
     GroupNorm,
+    Resampling,
     ResnetBlock,
     normed_conv,
 )
@@ -37,7 +37,6 @@ class KLSizes:
         use_quant_conv: whether a 1x1 convolution follows the encoder.
         use_post_quant_conv: whether a 1x1 convolution precedes the decoder.
         mid_block_add_attention: whether the middle has attention.
-        strip_size: positions that one convolution handles at a time; it changes memory, not values.
     """
 
     block_out_channels: tuple[int, ...] = (128, 256, 512, 512)
@@ -48,7 +47,6 @@ class KLSizes:
     use_quant_conv: bool = True
     use_post_quant_conv: bool = True
     mid_block_add_attention: bool = True
-    strip_size: int = STRIP_SIZE
 
     @property
     def factor(self) -> int:
@@ -61,7 +59,7 @@ class DownBlock(nnx.Module):
 
     def __init__(self, in_width: int, out_width: int, sizes: KLSizes, *, last: bool) -> None:
         self.resnets = _resnets(in_width, out_width, sizes.layers_per_block, sizes)
-        self.downsamplers = nnx.List([] if last else [_Resampler(out_width, "down", sizes)])
+        self.downsamplers = nnx.List([] if last else [_Resampler(out_width, "down")])
 
     def __call__(self, x: Array) -> Array:
         """Maps (B, H, W, in_width) to (B, H/2, W/2, out_width)."""
@@ -75,7 +73,7 @@ class UpBlock(nnx.Module):
 
     def __init__(self, in_width: int, out_width: int, sizes: KLSizes, *, last: bool) -> None:
         self.resnets = _resnets(in_width, out_width, sizes.layers_per_block + 1, sizes)
-        self.upsamplers = nnx.List([] if last else [_Resampler(out_width, "up", sizes)])
+        self.upsamplers = nnx.List([] if last else [_Resampler(out_width, "up")])
 
     def __call__(self, x: Array) -> Array:
         """Maps (B, H, W, in_width) to (B, 2H, 2W, out_width)."""
@@ -103,12 +101,12 @@ class Encoder(nnx.Module):
     """Images to the moments of the posterior."""
 
     def __init__(self, sizes: KLSizes) -> None:
-        widths, strip = sizes.block_out_channels, sizes.strip_size
-        self.conv_in = Conv(3, widths[0], strip_size=strip)
+        widths = sizes.block_out_channels
+        self.conv_in = Conv(3, widths[0])
         self.down_blocks = nnx.List(_levels(DownBlock, (widths[0], *widths), sizes))
         self.mid_block = MidBlock(widths[-1], sizes)
         self.conv_norm_out = GroupNorm(widths[-1], sizes.norm_num_groups)
-        self.conv_out = Conv(widths[-1], 2 * sizes.latent_channels, strip_size=strip)
+        self.conv_out = Conv(widths[-1], 2 * sizes.latent_channels)
 
     def __call__(self, images: Array) -> Array:
         """Maps (B, H, W, 3) to (B, H/f, W/f, 2 C)."""
@@ -123,12 +121,11 @@ class Decoder(nnx.Module):
 
     def __init__(self, sizes: KLSizes) -> None:
         widths = (sizes.decoder_block_out_channels or sizes.block_out_channels)[::-1]
-        strip = sizes.strip_size
-        self.conv_in = Conv(sizes.latent_channels, widths[0], strip_size=strip)
+        self.conv_in = Conv(sizes.latent_channels, widths[0])
         self.mid_block = MidBlock(widths[0], sizes)
         self.up_blocks = nnx.List(_levels(UpBlock, (widths[0], *widths), sizes))
         self.conv_norm_out = GroupNorm(widths[-1], sizes.norm_num_groups)
-        self.conv_out = Conv(widths[-1], 3, strip_size=strip)
+        self.conv_out = Conv(widths[-1], 3)
 
     def __call__(self, latents: Array) -> Array:
         """Maps (B, h, w, C) to (B, h f, w f, 3)."""
@@ -165,7 +162,7 @@ class AutoencoderKL(nnx.Module):
         return self.decoder(latents)
 
 
-def sizes_from_json(data: dict[str, Any], strip_size: int) -> KLSizes:
+def sizes_from_json(data: dict[str, Any]) -> KLSizes:
     """Returns the sizes in a diffusers `config.json`.
 
     Raises:
@@ -183,12 +180,12 @@ def sizes_from_json(data: dict[str, Any], strip_size: int) -> KLSizes:
             raise UserError(f"{name} is {data[name]!r}, this autoencoder is implemented for {value!r} only")
     known = {name: data[name] for name in KLSizes.__dataclass_fields__ if name in data}
     tuples = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-    return KLSizes(**{**known, **tuples, "strip_size": strip_size})
+    return KLSizes(**{**known, **tuples})
 
 
 class _Resampler(nnx.Module):
-    def __init__(self, width: int, direction: Any, sizes: KLSizes) -> None:
-        self.conv = Conv(width, width, resample=direction, strip_size=sizes.strip_size)
+    def __init__(self, width: int, direction: Resampling) -> None:
+        self.conv = Conv(width, width, resample=direction)
 
     def __call__(self, x: Array) -> Array:
         return self.conv(x)
@@ -196,8 +193,7 @@ class _Resampler(nnx.Module):
 
 def _resnets(in_width: int, out_width: int, number: int, sizes: KLSizes) -> nnx.List[ResnetBlock]:
     widths = [in_width, *[out_width] * number]
-    groups, strip = sizes.norm_num_groups, sizes.strip_size
-    return nnx.List([ResnetBlock(i, o, groups, strip) for i, o in pairwise(widths)])
+    return nnx.List([ResnetBlock(i, o, sizes.norm_num_groups) for i, o in pairwise(widths)])
 
 
 def _levels(block: Any, widths: Sequence[int], sizes: KLSizes) -> list[nnx.Module]:

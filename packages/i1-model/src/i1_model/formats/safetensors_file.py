@@ -83,21 +83,23 @@ def _file_arrays(path: Path) -> dict[str, LazyArray]:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            prefix = file.read(8)
-            length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else size
-            header = json.loads(file.read(length)) if length < size else None
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > size:
+                raise ValueError("the header is longer than the file")
+            header = json.loads(file.read(length))
+        return {
+            name: _array(path, name, entry, 8 + length, size)
+            for name, entry in header.items()
+            if name != "__metadata__"
+        }
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError:
-        header = None
-    if not isinstance(header, dict):
-        raise UserError(f"{path} is truncated or not a safetensors file: download or copy it again")
-    start = 8 + length
-    return {
-        name: _array(path, name, entry, start, size)
-        for name, entry in header.items()
-        if name != "__metadata__"
-    }
+    except UserError:
+        raise
+    except (ValueError, struct.error, LookupError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path} is truncated or not a safetensors file ({error}): download or copy it again"
+        ) from error
 
 
 def _array(path: Path, name: str, entry: dict[str, Any], start: int, file_size: int) -> LazyArray:
