@@ -1,8 +1,8 @@
 """Pictures tile by tile: overlapping tiles, joined by weights that fall to zero at their edges.
 
 Memory is that of one tile and of the result. A function of single positions gives the values of the whole.
-One with global parts (norms over all positions, attention) gives each tile its own, and the joins stay free of
-seams because the weights change gradually.
+One with global parts (norms over all positions, attention) gives each tile its own, and the joins stay free
+of seams because the weights change gradually.
 """
 
 from __future__ import annotations
