@@ -60,7 +60,8 @@ def from_released(config: ModelConfig, arrays: Mapping[str, Any]) -> nnx.State:
 
     Args:
         config: the model.
-        arrays: one array per released name; they keep their dtypes.
+        arrays: one array per released name; they keep their dtypes. Those that have a shape and are read by
+            `np.asarray` are read one after the other.
 
     Raises:
         UserError: listing all names that are missing, unknown or of another shape.
@@ -74,12 +75,13 @@ def from_released(config: ModelConfig, arrays: Mapping[str, Any]) -> nnx.State:
     expected = flatten(trained)
     names = released_names(expected)
     not_read = set(released_names(flatten(frozen)).values())
-    _check(expected, names, {name: array for name, array in arrays.items() if name not in not_read})
+    given = {name: array for name, array in arrays.items() if name not in not_read}
+    check_arrays(_shapes(expected, names), given)
 
     def load(path: str) -> Array:
         name = names[path]
         if isinstance(name, str):
-            return jnp.asarray(arrays[name])
+            return _on_device(arrays[name])
         return _join([arrays[n] for n in name])
 
     treedef = jax.tree.structure(trained)
@@ -161,10 +163,17 @@ def _outer_name(path: str, num_encoders: int) -> str:
 
 
 def _join(layers: list[Any]) -> Array:
-    """Stacks the layers, on the host when they are there."""
-    if all(isinstance(layer, np.ndarray) for layer in layers):
-        return jnp.asarray(np.stack(layers))
-    return jnp.stack(layers)
+    """Stacks the layers, on the host unless they are on the device."""
+    if all(isinstance(layer, jax.Array) for layer in layers):
+        return jnp.stack(layers)
+    stacked = np.empty((len(layers), *layers[0].shape), layers[0].dtype)
+    for index, layer in enumerate(layers):
+        stacked[index] = np.asarray(layer)
+    return jnp.asarray(stacked)
+
+
+def _on_device(array: Any) -> Array:
+    return array if isinstance(array, jax.Array) else jnp.asarray(np.asarray(array))
 
 
 def _layer(stacked: Any, index: int) -> Any:
@@ -173,14 +182,17 @@ def _layer(stacked: Any, index: int) -> Any:
     return stacked[index]
 
 
-def _check(
-    expected: Mapping[str, Any], names: Mapping[str, str | list[str]], arrays: Mapping[str, Any]
-) -> None:
-    """Raises one UserError for all differences between the expected and the given arrays."""
+def _shapes(expected: Mapping[str, Any], names: Mapping[str, str | list[str]]) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every released name."""
     shapes: dict[str, tuple[int, ...]] = {}
     for path, name in names.items():
         shape = tuple(expected[path].shape)
         shapes.update({name: shape} if isinstance(name, str) else dict.fromkeys(name, shape[1:]))
+    return shapes
+
+
+def check_arrays(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]) -> None:
+    """Raises one UserError for all differences between the expected shapes and the given arrays."""
     missing = sorted(shapes.keys() - arrays.keys())
     unknown = sorted(arrays.keys() - shapes.keys())
     wrong = [

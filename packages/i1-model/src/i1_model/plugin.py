@@ -66,8 +66,18 @@ def i1_text_encoders() -> list[Component]:
 
 @hookimpl
 def i1_autoencoders() -> list[Component]:
-    """Offers the autoencoder that needs no weights."""
+    """Offers the autoencoders."""
     return [
+        Component(
+            "flux",
+            "i1_model.autoencoders.flux:FluxAutoencoder",
+            "FLUX.1's, 16 channels, factor 8; weights from a folder",
+        ),
+        Component(
+            "flux2",
+            "i1_model.autoencoders.flux:Flux2Autoencoder",
+            "FLUX.2's, 32 channels, factor 8; weights from a folder; i1",
+        ),
         Component(
             "patch",
             "i1_model.autoencoders.patch:PatchAutoencoder",

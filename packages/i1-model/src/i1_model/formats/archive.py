@@ -1,0 +1,82 @@
+"""Zip archives whose damage is one line."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from types import TracebackType
+from typing import IO, NoReturn
+
+from i1_hooks import UserError
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+
+
+class Archive:
+    """An open zip archive; entries are read on request, each with its checksum verified.
+
+    Args:
+        path: the file.
+
+    Raises:
+        UserError: when it cannot be read or is not a whole zip archive.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror or error}") from error
+        except _DAMAGE as error:
+            self.damaged(error)
+        self.names = frozenset(self._zip.namelist())
+
+    def __enter__(self) -> Archive:
+        """Returns itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the file."""
+        self._zip.close()
+
+    def size(self, name: str) -> int:
+        """Returns the size of an entry in bytes."""
+        return self._zip.getinfo(name).file_size
+
+    def open(self, name: str) -> IO[bytes]:
+        """Opens an entry for reading from its start.
+
+        Raises:
+            UserError: when its header is damaged.
+        """
+        try:
+            return self._zip.open(name)
+        except (OSError, *_DAMAGE) as error:
+            self.damaged(error)
+
+    def read(self, name: str) -> bytes:
+        """Returns an entry's bytes.
+
+        Raises:
+            UserError: when the archive has no such entry, or its bytes are damaged.
+        """
+        if name not in self.names:
+            raise UserError(f"{self.path} lacks its entry {name}: download or copy it again")
+        try:
+            return self._zip.read(name)
+        except (OSError, *_DAMAGE) as error:
+            self.damaged(error)
+
+    def damaged(self, error: BaseException | str) -> NoReturn:
+        """Raises the UserError of a damaged file."""
+        raise UserError(
+            f"{self.path} is truncated, corrupted or not a checkpoint ({error}): download or copy it again"
+        ) from (error if isinstance(error, BaseException) else None)

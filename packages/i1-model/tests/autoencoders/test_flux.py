@@ -1,0 +1,192 @@
+"""The FLUX autoencoders against recordings, the released shapes, and diffusers where it is installed."""
+
+import json
+import shutil
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import safetensors.numpy
+from flax import nnx
+from i1_hooks import UserError, from_dict, to_dict
+from i1_model.autoencoders import Autoencoder, AutoencoderConfig
+from i1_model.autoencoders.flux import Flux2Autoencoder, Flux2KL, FluxAutoencoder, FluxKL, pack, unpack
+from i1_model.autoencoders.kl import KLSizes
+from i1_model.names import flatten
+from model_goldens import FOLDER, QUICK
+
+FOLDERS = sorted(path.parent for path in FOLDER.glob("vae_*/io.npz"))
+ATOL, DECODED_ATOL = 5e-6, 5e-5
+TINY = KLSizes(block_out_channels=(4, 4), layers_per_block=1, latent_channels=2, norm_num_groups=2)
+
+
+def nchw(array):
+    return np.asarray(array).transpose(0, 3, 1, 2)
+
+
+def nhwc(array):
+    return jnp.asarray(array.transpose(0, 2, 3, 1))
+
+
+@cache
+def config(folder: Path) -> Flux2Autoencoder:
+    sizes = json.loads((folder / "config.json").read_text())
+    factor = 2 ** (len(sizes["block_out_channels"]) - 1)
+    return Flux2Autoencoder(path=str(folder), channels=sizes["latent_channels"], factor=factor)
+
+
+def test_recordings_are_found():
+    assert FOLDERS
+
+
+@pytest.mark.golden
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_recorded_posterior_and_images(folder: Path):
+    autoencoder, record = config(folder).build(), np.load(folder / "io.npz")
+    assert isinstance(autoencoder, Autoencoder)
+    network = autoencoder.network(autoencoder.params)
+    image, key = nhwc(record["image"]), jax.random.wrap_key_data(jnp.asarray(record["sample_key"]))
+
+    def encode(params, image):
+        modes = autoencoder.posterior(params, image)
+        return *modes, autoencoder.encode(params, image), autoencoder.encode(params, image, key)
+
+    mean, logvar, mode, sample = jax.jit(encode, compiler_options=QUICK)(autoencoder.params, image)
+    np.testing.assert_allclose(nchw(mean), record["mean"], rtol=0, atol=ATOL)
+    np.testing.assert_allclose(nchw(logvar), record["logvar"], rtol=0, atol=ATOL)
+    np.testing.assert_allclose(nchw(network.denormalise(mode)), record["mean"], rtol=0, atol=ATOL)
+    sampled = nchw(network.denormalise(sample))
+    np.testing.assert_allclose(sampled, record["sample_nchw"], rtol=0, atol=ATOL)
+
+    decode = jax.jit(autoencoder.decode, compiler_options=QUICK)
+    for latents, decoded in (("mean", "decoded_from_mean"), ("latent2", "decoded_from_latent2")):
+        images = decode(autoencoder.params, network.normalise(nhwc(record[latents])))
+        np.testing.assert_allclose(nchw(images), record[decoded], rtol=0, atol=DECODED_ATOL)
+
+
+@pytest.mark.golden
+def test_pictures_larger_than_a_tile_are_joined_from_tiles():
+    folder = FOLDERS[-1]
+    whole, tiled = config(folder).build(), replace(config(folder), tile=6, tile_overlap=3).build()
+    record = np.load(folder / "io.npz")
+    image, latents = nhwc(record["image"]), nhwc(record["latent2"])
+
+    def compare(params):
+        network, scaled = whole.network(params), whole.network(params).normalise(latents)
+        first = network.posterior(image[:, :, :12])[0], network.decode(latents[:, :, :6])
+        return tiled.posterior(params, image)[0], tiled.decode(params, scaled), *first
+
+    mean, images, first_mean, first_image = jax.jit(compare, compiler_options=QUICK)(whole.params)
+    assert nchw(mean).shape == record["mean"].shape
+    assert nchw(images).shape == record["image"].shape
+    np.testing.assert_allclose(mean[:, :, :2], first_mean[:, :, :2], rtol=0, atol=ATOL)
+    np.testing.assert_allclose(images[:, :, :4], first_image[:, :, :4], rtol=0, atol=DECODED_ATOL)
+    assert np.abs(images[:, :, 4:12] - first_image[:, :, 4:]).max() > DECODED_ATOL
+
+
+@pytest.mark.golden
+def test_recorded_latent_scaling():
+    record = np.load(FOLDER / "latent_scaling.npz")
+    flux2 = Flux2KL(replace(TINY, latent_channels=32, block_out_channels=(2, 2)), 1e-4)
+    flux2.bn.running_mean[...] = jnp.asarray(record["flux2/mean"])
+    flux2.bn.running_var[...] = jnp.asarray(record["flux2/var"])
+    for name, network in (("flux2", flux2), ("flux", FluxKL(TINY, 0.1159, 0.3611))):
+        scaled = network.normalise(nhwc(record[f"{name}/latents"]))
+        np.testing.assert_allclose(nchw(scaled), record[f"{name}/scaled"], rtol=0, atol=2e-6)
+        unscaled = network.denormalise(nhwc(record[f"{name}/latents"]))
+        np.testing.assert_allclose(nchw(unscaled), record[f"{name}/unscaled"], rtol=0, atol=2e-6)
+
+
+def test_packing_order():
+    latents = jnp.arange(2 * 2 * 3, dtype=jnp.float32).reshape(1, 2, 2, 3)
+    assert pack(latents)[0, 0, 0].tolist() == [0, 3, 6, 9, 1, 4, 7, 10, 2, 5, 8, 11]
+    np.testing.assert_array_equal(unpack(pack(latents)), latents)
+
+
+@pytest.mark.golden
+def test_full_size_names_and_shapes():
+    released = json.loads((FOLDER / "real_external_shapes.json").read_text())["flux2_vae"]["names"]
+    params = nnx.split(nnx.eval_shape(lambda: Flux2KL(KLSizes(), 1e-4)))[1]
+    axes = {2: (1, 0), 4: (3, 2, 0, 1)}
+    shapes = {
+        name.replace("/", "."): [leaf.shape[axis] for axis in axes.get(len(leaf.shape), (0,))]
+        for name, leaf in flatten(params).items()
+    }
+    assert shapes == {name: shape for name, shape in released.items() if name != "bn.num_batches_tracked"}
+
+
+def test_config_survives_json():
+    for made in (FluxAutoencoder(), Flux2Autoencoder(path="vae", tile=64)):
+        assert from_dict(AutoencoderConfig, to_dict(made)) == made
+    assert (FluxAutoencoder().channels, Flux2Autoencoder().channels) == (16, 32)
+
+
+def test_absent_weights_name_repository_and_licence(tmp_path: Path):
+    licence = r"vae of black-forest-labs/FLUX\.2-dev \(accept its licence at https://"
+    with pytest.raises(UserError, match=rf"set its field path to the subfolder {licence}"):
+        Flux2Autoencoder().build()
+    with pytest.raises(UserError, match=rf"{tmp_path} has no config\.json: .*{licence}"):
+        Flux2Autoencoder(path=str(tmp_path)).build()
+    with pytest.raises(UserError, match=r"vae of black-forest-labs/FLUX\.1-dev"):
+        FluxAutoencoder().build()
+
+
+def test_folders_that_do_not_fit(tmp_path: Path):
+    source, folder = FOLDERS[0], tmp_path / "vae"
+    shutil.copytree(source, folder, copy_function=shutil.copyfile)
+    given = replace(config(source), path=str(folder))
+    with pytest.raises(UserError, match=r"has 4 channels and factor 8, the configuration says channels 32"):
+        replace(given, channels=32).build()
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    data = weights.read_bytes()
+    weights.write_bytes(data[:-100])
+    with pytest.raises(UserError, match=r"safetensors is truncated or corrupted at "):
+        given.build()
+    weights.write_bytes(b"not safetensors at all")
+    with pytest.raises(UserError, match="truncated or not a safetensors file"):
+        given.build()
+    weights.unlink()
+    with pytest.raises(UserError, match=r"has no diffusion_pytorch_model\.safetensors"):
+        given.build()
+    arrays = safetensors.numpy.load(data)
+    arrays["extra"] = arrays.pop("bn.running_mean")
+    safetensors.numpy.save_file(arrays, weights)
+    with pytest.raises(UserError, match=r"1 missing: bn\.running_mean; 1 unknown: extra"):
+        given.build()
+    sizes = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**sizes, "act_fn": "relu"}))
+    with pytest.raises(UserError, match="act_fn is 'relu', this autoencoder is implemented for 'silu' only"):
+        given.build()
+
+
+def test_flux1_against_diffusers(tmp_path: Path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed")
+    torch.manual_seed(0)
+    widths = [4, 8, 8]
+    theirs = diffusers.AutoencoderKL(
+        block_out_channels=widths,
+        down_block_types=["DownEncoderBlock2D"] * 3,
+        up_block_types=["UpDecoderBlock2D"] * 3,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=2,
+        scaling_factor=0.3611,
+        shift_factor=0.1159,
+        use_quant_conv=False,
+        use_post_quant_conv=False,
+    ).eval()
+    theirs.save_pretrained(tmp_path)
+    ours = FluxAutoencoder(path=str(tmp_path), channels=4, factor=4).build()
+    image = np.random.default_rng(0).uniform(-1, 1, (2, 3, 16, 24)).astype(np.float32)
+    with torch.no_grad():
+        expected = (theirs.encode(torch.from_numpy(image)).latent_dist.mean - 0.1159) * 0.3611
+        decoded = theirs.decode(expected / 0.3611 + 0.1159).sample
+    latents = ours.encode(ours.params, nhwc(image))
+    np.testing.assert_allclose(nchw(latents), expected.numpy(), rtol=0, atol=ATOL)
+    images = ours.decode(ours.params, latents)
+    np.testing.assert_allclose(nchw(images), decoded.numpy(), rtol=0, atol=DECODED_ATOL)
