@@ -9,7 +9,7 @@ from i1_model.text_encoders.clip import CLIPEncoder
 from i1_model.text_encoders.qwen3 import Qwen3Encoder
 from i1_model.text_encoders.t5 import T5Encoder
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
-from model_goldens import FOLDER
+from model_goldens import FOLDER, QUICK
 
 ENCODERS = {
     "t5gemma": T5GemmaEncoder,
@@ -38,11 +38,11 @@ def test_hidden_states(folder):
     config = ENCODERS[kind].from_folder(folder, dtype="float32", num_tokens=ids.shape[1], **options)
     params = config.load()
     tokens = {"ids": ids, "mask": mask}
-    out = jax.jit(config.encode)(params, tokens)
+    out = jax.jit(config.encode, compiler_options=QUICK)(params, tokens)
     np.testing.assert_allclose(out, golden["last_hidden_state"], atol=2e-5)
     if kind == "t5gemma":
         default = ENCODERS[kind].from_folder(folder, dtype="float32", num_tokens=ids.shape[1])
-        out = np.asarray(jax.jit(default.encode)(params, tokens))
+        out = np.asarray(jax.jit(default.encode, compiler_options=QUICK)(params, tokens))
         np.testing.assert_allclose(out[mask], golden["last_hidden_state"][mask], atol=2e-5)
         if "jax_encoder_hidden_state" in golden:
             np.testing.assert_allclose(out, golden["jax_encoder_hidden_state"], atol=2e-5)

@@ -59,7 +59,9 @@ class CLIPEncoder(PretrainedEncoder):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_tokens > self.max_positions:
-            raise UserError(f"num_tokens {self.num_tokens} exceeds the {self.max_positions} positions of CLIP")
+            raise UserError(
+                f"num_tokens {self.num_tokens} exceeds the {self.max_positions} positions of CLIP"
+            )
         if self.width % self.num_heads:
             raise UserError(f"width {self.width} is no multiple of num_heads {self.num_heads}")
 

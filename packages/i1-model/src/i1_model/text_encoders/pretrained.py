@@ -130,9 +130,7 @@ class PretrainedEncoder(TextEncoderConfig):
                 f"{folder / CONFIG_FILE} is of another model: {', '.join(different)}; choose the preset "
                 f"that fits ({', '.join(self.presets)}) or {type(self).__name__}.from_folder"
             )
-        return load_weights(
-            folder, self.layout(), self.dtype, prefixes=self.prefixes, ignored=self.ignored
-        )
+        return load_weights(folder, self.layout(), self.dtype, prefixes=self.prefixes, ignored=self.ignored)
 
     def build(self) -> PretrainedTextEncoder:
         """Returns the encoder with its tokenizer and weights; nothing is downloaded.
@@ -172,6 +170,7 @@ class PretrainedTextEncoder:
         self.config = config
         self.params = params
         self.tokenizer = tokenizer
+        self._encode = jax.jit(config.encode)
 
     def tokenize(self, prompts: Sequence[str]) -> dict[str, np.ndarray]:
         """Returns `ids` (B, T) int32 and `mask` (B, T) bool; a prompt that is cut is logged as a warning."""
@@ -179,7 +178,7 @@ class PretrainedTextEncoder:
 
     def encode(self, params: Any, tokens: Tokens) -> jax.Array:
         """Returns the embeddings (B, T, W) float32 of what `tokenize` returned; pure and jittable."""
-        return self.config.encode(params, tokens)
+        return self._encode(params, dict(tokens))
 
 
 def arrays(tokens: Tokens) -> tuple[jax.Array, jax.Array]:

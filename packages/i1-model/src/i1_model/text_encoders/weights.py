@@ -1,4 +1,4 @@
-"""Pretrained weights from a local folder: safetensors, one tensor at a time, straight into the target dtype."""
+"""Pretrained weights from a local folder: safetensors, tensor by tensor, straight into the target dtype."""
 
 from __future__ import annotations
 
@@ -124,6 +124,11 @@ def _check(
         for name, shape in sorted(expected.items())
         if name in tensors and tensors[name].shape != shape
     ]
+    problems += [
+        f"{name} is stored as {tensors[name].dtype} instead of {', '.join(_DTYPES)}"
+        for name in sorted(expected)
+        if name in tensors and tensors[name].dtype not in _DTYPES
+    ]
     if problems:
         raise UserError(f"{folder}: the weights do not fit the configuration: {', '.join(problems)}")
 
@@ -152,7 +157,7 @@ def _read(tensor: StoredTensor, name: str, out: np.ndarray) -> None:
     try:
         with tensor.file.open("rb", buffering=0) as file:
             file.seek(tensor.start)
-            view = memoryview(target.reshape(-1).view(np.uint8))
+            view = target.reshape(-1).view(np.uint8).data
             while view:
                 count = file.readinto(view)
                 if not count:
@@ -171,8 +176,7 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
         folder: holds `model.safetensors`, or `model.safetensors.index.json` and the shards it names.
 
     Raises:
-        UserError: when files are absent, truncated, of another format, or hold another dtype than float32,
-            float16 and bfloat16.
+        UserError: when files are absent, truncated or of another format.
     """
     files = _files(folder)
     return {name: tensor for file in files for name, tensor in _header(file)}
@@ -183,7 +187,9 @@ def _files(folder: Path) -> list[Path]:
     if not index.is_file():
         if (folder / WEIGHTS_FILE).is_file():
             return [folder / WEIGHTS_FILE]
-        raise UserError(f"{folder} has neither {WEIGHTS_FILE} nor {INDEX_FILE}: it is not a folder of weights")
+        raise UserError(
+            f"{folder} has neither {WEIGHTS_FILE} nor {INDEX_FILE}: it is not a folder of weights"
+        )
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
         raise UserError(f"{index} has no weight_map: copy or download it again")
@@ -215,10 +221,8 @@ def _header(path: Path) -> Iterator[tuple[str, StoredTensor]]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise broken from error
     for name, dtype, shape, start, stop in tensors:
-        if dtype not in _DTYPES:
-            raise UserError(f"{path}: {name} is stored as {dtype}, this i1 reads {', '.join(_DTYPES)}")
         start, stop = 8 + length + start, 8 + length + stop
-        if stop > size or stop - start != math.prod(shape) * _DTYPES[dtype].itemsize:
+        if stop > size or (dtype in _DTYPES and stop - start != math.prod(shape) * _DTYPES[dtype].itemsize):
             raise broken
         yield name, StoredTensor(path, dtype, shape, start, stop)
 
