@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from encoder_folders import write_weights
 from i1_hooks import UserError
+from i1_model.text_encoders import weights
 from i1_model.text_encoders.weights import Stored, find_tensors, load_weights
 
 LAYOUT = {
@@ -38,7 +39,8 @@ def test_layers_are_stacked(tmp_path, shards, prefix):
 
 @pytest.mark.parametrize("stored_dtype", [np.float32, np.float16, jnp.bfloat16])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_dtypes(tmp_path, stored_dtype, dtype):
+def test_dtypes_converted_in_pieces(tmp_path, monkeypatch, stored_dtype, dtype):
+    monkeypatch.setattr(weights, "_PIECE", 7)
     stored = arrays(dtype=stored_dtype)
     write_weights(tmp_path, stored)
     params = load_weights(tmp_path, LAYOUT, dtype)

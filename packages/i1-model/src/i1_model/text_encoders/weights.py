@@ -1,4 +1,4 @@
-"""Pretrained weights from a local folder: safetensors, tensor by tensor, straight into the target dtype."""
+"""Pretrained weights from a local folder: safetensors, piece by piece into the target dtype."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ INDEX_FILE = "model.safetensors.index.json"
 WEIGHTS_FILE = "model.safetensors"
 _DTYPES = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(jnp.bfloat16)}
 _ALIGNMENT = 64
+_PIECE = 2**23
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,8 @@ def load_weights(
 ) -> Any:
     """Reads the parameters of a layout.
 
-    Besides the parameters themselves, no more than one tensor is held, and none when the stored dtype is the
-    target's.
+    Besides the parameters themselves, no more than a piece of one tensor is held (8 Mi elements), and none
+    when the stored dtype is the target's.
 
     Args:
         folder: holds `model.safetensors`, or `model.safetensors.index.json` and the shards it names.
@@ -152,21 +154,28 @@ def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
 
 def _read(tensor: StoredTensor, name: str, out: np.ndarray) -> None:
     dtype = _DTYPES[tensor.dtype]
-    direct = dtype == out.dtype
-    target = out if direct else np.empty(out.shape, dtype)
+    flat = out.reshape(-1)
     try:
         with tensor.file.open("rb", buffering=0) as file:
             file.seek(tensor.start)
-            view = target.reshape(-1).view(np.uint8).data
-            while view:
-                count = file.readinto(view)
-                if not count:
+            for start in range(0, flat.size, _PIECE):
+                part = flat[start : start + _PIECE]
+                target = part if dtype == out.dtype else np.empty(part.shape, dtype)
+                if not _fill(file, target.view(np.uint8).data):
                     raise UserError(f"{tensor.file} ends inside {name}: copy or download it again")
-                view = view[count:]
+                if target is not part:
+                    np.copyto(part, target, casting="unsafe")
     except OSError as error:
         raise UserError(f"cannot read {tensor.file}: {error.strerror}") from error
-    if not direct:
-        np.copyto(out, target, casting="unsafe")
+
+
+def _fill(file: FileIO, view: memoryview) -> bool:
+    while view:
+        count = file.readinto(view)
+        if not count:
+            return False
+        view = view[count:]
+    return True
 
 
 def find_tensors(folder: Path) -> dict[str, StoredTensor]:
