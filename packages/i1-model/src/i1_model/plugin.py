@@ -54,12 +54,27 @@ def i1_flows() -> list[Component]:
 
 @hookimpl
 def i1_text_encoders() -> list[Component]:
-    """Offers the text encoder that needs no weights."""
+    """Offers the weight-free text encoder and the pretrained ones."""
     return [
+        Component(
+            "clip", "i1_model.text_encoders.clip:CLIPEncoder", "text tower of CLIP, weights from a folder"
+        ),
         Component(
             "hash",
             "i1_model.text_encoders.hash:HashEncoder",
             "weight-free hashed words with positions; quoted text is spelled",
+        ),
+        Component("qwen3", "i1_model.text_encoders.qwen3:Qwen3Encoder", "Qwen3, weights from a folder"),
+        Component(
+            "qwen3_vl",
+            "i1_model.text_encoders.qwen3_vl:Qwen3VLEncoder",
+            "text tower of Qwen3-VL, weights from a folder",
+        ),
+        Component("t5", "i1_model.text_encoders.t5:T5Encoder", "encoder of T5 v1.1, weights from a folder"),
+        Component(
+            "t5gemma",
+            "i1_model.text_encoders.t5gemma:T5GemmaEncoder",
+            "encoder of T5Gemma, weights from a folder; i1",
         ),
     ]
 

@@ -1,0 +1,112 @@
+"""The arithmetic that pretrained text encoders share; weights are stored (out, in)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+LOWEST = jnp.finfo(jnp.float32).min
+
+
+def dense(x: Array, weight: Array, bias: Array | None = None) -> Array:
+    """Returns `x weight^T + bias`; x (B, T, I), weight (O, I), bias (O,)."""
+    out = jnp.einsum("bti,oi->bto", x, weight)
+    return out if bias is None else out + bias[None, None]
+
+
+def split_heads(x: Array, head_dim: int) -> Array:
+    """Returns (B, T, N * D) as (B, T, N, D)."""
+    return x.reshape(*x.shape[:2], -1, head_dim)
+
+
+def rms_norm(x: Array, weight: Array, eps: float) -> Array:
+    """Divides by the root mean square over the last axis and multiplies by a weight (C,), in float32."""
+    x32 = x.astype(jnp.float32)
+    normed = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, axis=-1, keepdims=True) + eps)
+    return (normed * _last(weight.astype(jnp.float32), x.ndim)).astype(x.dtype)
+
+
+def layer_norm(x: Array, weight: Array, bias: Array, eps: float) -> Array:
+    """Normalises the last axis to mean 0 and variance 1, then scales and shifts, in float32."""
+    x32 = x.astype(jnp.float32)
+    centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
+    normed = centred * jax.lax.rsqrt(jnp.mean(centred * centred, axis=-1, keepdims=True) + eps)
+    scale, shift = (_last(value.astype(jnp.float32), x.ndim) for value in (weight, bias))
+    return (normed * scale + shift).astype(x.dtype)
+
+
+def _last(vector: Array, ndim: int) -> Array:
+    return jnp.expand_dims(vector, tuple(range(ndim - 1)))
+
+
+def rotate(x: Array, positions: Array, theta: float) -> Array:
+    """Applies rotary positions, pairing element i with i + D / 2 (arXiv 2104.09864).
+
+    Args:
+        x: (B, T, N, D), D even.
+        positions: (B, T) int32.
+        theta: the base of the wavelengths.
+    """
+    half = x.shape[-1] // 2
+    frequencies = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
+    angles = positions.astype(jnp.float32)[..., None, None] * frequencies[None, None, None]
+    cos, sin = jnp.cos(angles), jnp.sin(angles)
+    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
+    rotated = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+    return rotated.astype(x.dtype)
+
+
+def attend(
+    q: Array,
+    k: Array,
+    v: Array,
+    allowed: Array,
+    *,
+    scale: float,
+    softcap: float | None = None,
+    bias: Array | None = None,
+) -> Array:
+    """Returns attention with grouped key/value heads, the softmax in float32.
+
+    A query without any allowed key attends to all keys uniformly.
+
+    Args:
+        q: (B, Q, N, D).
+        k: (B, S, K, D), N a multiple of K.
+        v: (B, S, K, D).
+        allowed: (B, Q, S) bool.
+        scale: multiplies the logits.
+        softcap: c of `c tanh(logits / c)`; None for none.
+        bias: (N, Q, S) float32, added to the logits.
+
+    Returns:
+        (B, Q, N * D).
+    """
+    batch, length, heads, head_dim = q.shape
+    groups = heads // k.shape[2]
+    q = q.reshape(batch, length, -1, groups, head_dim)
+    logits = jnp.einsum("bqkgd,bskd->bkgqs", q, k, preferred_element_type=jnp.float32) * scale
+    if softcap is not None:
+        logits = jnp.tanh(logits / softcap) * softcap
+    if bias is not None:
+        logits = logits + bias.reshape(1, -1, groups, *bias.shape[1:])
+    logits = jnp.where(allowed[:, None, None], logits, LOWEST)
+    weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)
+    out = jnp.einsum("bkgqs,bskd->bqkgd", weights, v)
+    return out.reshape(batch, length, heads * head_dim)
+
+
+def causal(mask: Array) -> Array:
+    """Returns (B, T, T) bool: each query may attend to the valid keys up to itself; mask (B, T) bool."""
+    length = mask.shape[1]
+    earlier = jnp.tril(jnp.ones((length, length), bool))
+    return earlier[None] & mask[:, None, :]
+
+
+def scan_layers(step: Callable[[Array, Any], Array], layers: Any, x: Array) -> Array:
+    """Applies `step(x, layer)` for every layer of stacked parameters, compiled once."""
+    return jax.lax.scan(lambda carry, layer: (step(carry, layer), None), x, layers)[0]

@@ -1,0 +1,221 @@
+"""What the pretrained text encoders share: a folder with weights, settings and a tokenizer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, TypeVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from i1_hooks import UserError, unknown
+
+from i1_model.text_encoders.base import TextEncoderConfig, Tokens
+from i1_model.text_encoders.tokenizer import PromptTokenizer, read_tokenizer
+from i1_model.text_encoders.weights import Layout, load_weights, read_json, shapes
+
+CONFIG_FILE = "config.json"
+ConfigT = TypeVar("ConfigT", bound="PretrainedEncoder")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedEncoder(TextEncoderConfig):
+    """Base of the configurations of pretrained encoders.
+
+    Attributes:
+        path: folder with `config.json`, safetensors and `tokenizer.json`, as downloaded from `repository`.
+        repository: where the weights are published, a repository on huggingface.co.
+        dtype: of the loaded weights and of the computation.
+        num_tokens: the token budget; a longer prompt is cut, with a warning.
+        width: channels of one embedding.
+        pad_id: the id that fills a row.
+    """
+
+    path: str | None = None
+    repository: str
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    num_tokens: int
+    width: int
+    pad_id: int = 0
+
+    licence: ClassVar[str]
+    """What one accepts before downloading."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Fields of each published size."""
+    prefixes: ClassVar[tuple[str, ...]] = ("",)
+    ignored: ClassVar[str] = r"(?!)"
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int) and not isinstance(value, bool) and value < (field.name != "pad_id"):
+                raise UserError(f"{type(self).__name__}: {field.name} must be positive, got {value}")
+
+    @classmethod
+    def preset(cls: type[ConfigT], name: str, **fields: Any) -> ConfigT:
+        """Returns the configuration of a published size.
+
+        Args:
+            name: one of the keys of `presets`.
+            **fields: further fields, for example `path`.
+
+        Raises:
+            UserError: for an unknown name.
+        """
+        if name not in cls.presets:
+            raise unknown(f"preset of {cls.__name__}", name, cls.presets)
+        return cls(**{**cls.presets[name], **fields})
+
+    @classmethod
+    def from_folder(cls: type[ConfigT], folder: str | Path, **fields: Any) -> ConfigT:
+        """Returns a configuration with the sizes of a folder's `config.json`.
+
+        Raises:
+            UserError: when the file is absent, or of a model that this encoder cannot be.
+        """
+        return cls(**{"path": str(folder), **_settings(cls, Path(folder)), **fields})
+
+    @classmethod
+    def settings(cls, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the fields that a released `config.json` determines.
+
+        Raises:
+            KeyError: for an absent setting.
+            UserError: for one that this encoder cannot do.
+        """
+        raise NotImplementedError(f"{cls.__qualname__} must define settings()")
+
+    def layout(self) -> Layout:
+        """Returns where each parameter is stored."""
+        raise NotImplementedError(f"{type(self).__qualname__} must define layout()")
+
+    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+        """Embeds tokens; pure and jittable.
+
+        Args:
+            params: what `load` returned.
+            tokens: `ids` (B, T) int32 and `mask` (B, T) bool.
+
+        Returns:
+            (B, T, W) float32, the last hidden state after the final norm.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} must define encode()")
+
+    def make_tokenizer(self, tokenizer: Any) -> PromptTokenizer:
+        """Returns what turns prompts into ids, given a `tokenizers.Tokenizer`."""
+        return PromptTokenizer(tokenizer, self.num_tokens, pad_id=self.pad_id)
+
+    def shapes(self) -> Any:
+        """Returns the parameters' shapes, a tree of `jax.ShapeDtypeStruct`, without any weights."""
+        return shapes(self.layout(), self.dtype)
+
+    def load(self) -> Any:
+        """Reads the weights in `path`.
+
+        Raises:
+            UserError: without a path, or when the folder does not fit this configuration.
+        """
+        folder = self._folder()
+        found = _settings(type(self), folder)
+        different = [
+            f"{name} is {value} there and {getattr(self, name)} here"
+            for name, value in found.items()
+            if getattr(self, name) != value
+        ]
+        if different:
+            raise UserError(
+                f"{folder / CONFIG_FILE} is of another model: {', '.join(different)}; choose the preset "
+                f"that fits ({', '.join(self.presets)}) or {type(self).__name__}.from_folder"
+            )
+        return load_weights(folder, self.layout(), self.dtype, prefixes=self.prefixes, ignored=self.ignored)
+
+    def build(self) -> PretrainedTextEncoder:
+        """Returns the encoder with its tokenizer and weights; nothing is downloaded.
+
+        Raises:
+            UserError: without a path, which says what to download; or when the folder does not fit.
+        """
+        tokenizer = self.make_tokenizer(read_tokenizer(self._folder()))
+        return PretrainedTextEncoder(self, self.load(), tokenizer)
+
+    def _folder(self) -> Path:
+        where = f"https://huggingface.co/{self.repository}"
+        if self.path is None:
+            raise UserError(
+                f"text encoder {self.repository} needs its weights: accept the licence ({self.licence}) at "
+                f"{where}, download the repository, and set path to the folder"
+            )
+        folder = Path(self.path).expanduser()
+        if not folder.is_dir():
+            raise UserError(
+                f"text encoder {self.repository}: path {self.path!r} is not a folder; set path to a download "
+                f"of {where} ({self.licence})"
+            )
+        return folder
+
+
+class PretrainedTextEncoder:
+    """A pretrained encoder with its weights in memory.
+
+    Args:
+        config: the encoder.
+        params: its weights, as `config.load` returns them.
+        tokenizer: turns prompts into ids.
+    """
+
+    def __init__(self, config: PretrainedEncoder, params: Any, tokenizer: PromptTokenizer) -> None:
+        self.config = config
+        self.params = params
+        self.tokenizer = tokenizer
+        self._encode = jax.jit(config.encode)
+
+    def tokenize(self, prompts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Returns `ids` (B, T) int32 and `mask` (B, T) bool; a prompt that is cut is logged as a warning."""
+        return self.tokenizer(prompts)
+
+    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+        """Returns the embeddings (B, T, W) float32 of what `tokenize` returned; pure and jittable."""
+        return self._encode(params, dict(tokens))
+
+
+def arrays(tokens: Tokens) -> tuple[jax.Array, jax.Array]:
+    """Returns ids (B, T) int32 and mask (B, T) bool."""
+    return jnp.asarray(tokens["ids"], jnp.int32), jnp.asarray(tokens["mask"], bool)
+
+
+def require(where: str, value: Any, *choices: Any) -> None:
+    """Refuses a setting of `config.json` that the encoder does not implement.
+
+    Raises:
+        UserError: when the value is none of the choices.
+    """
+    if value not in choices:
+        expected = " or ".join(repr(choice) for choice in choices)
+        raise UserError(f"{where} is {value!r}, this encoder does {expected}")
+
+
+def rope_theta(data: Mapping[str, Any]) -> float:
+    """Returns the rotary base of a `config.json`, old and new spelling.
+
+    Raises:
+        KeyError: when there is none.
+        UserError: for scaled rotary positions.
+    """
+    parameters = data.get("rope_parameters") or {"rope_theta": data["rope_theta"]}
+    scaling = data.get("rope_scaling") or parameters
+    require("rope_type", scaling.get("rope_type", "default"), "default")
+    return float(parameters["rope_theta"])
+
+
+def _settings(cls: type[PretrainedEncoder], folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG_FILE
+    data = read_json(path)
+    try:
+        return cls.settings(data)
+    except KeyError as error:
+        raise UserError(f"{path} lacks {error.args[0]!r}: it is not the model of {cls.__name__}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
