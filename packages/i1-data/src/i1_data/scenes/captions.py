@@ -25,7 +25,7 @@ LONG = (
 
 
 def describe(scene: Scene, rng: Random) -> str:
-    """Returns one random caption of a scene: true, lower case but for the quoted word, at most 32 tokens."""
+    """Returns one random caption of a scene: true, lower case but for the quoted word, at most 24 tokens."""
     if scene.category == "words":
         return _word(scene, rng)
     if scene.category == "counting":
