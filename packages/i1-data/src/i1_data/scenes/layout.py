@@ -25,10 +25,9 @@ GAP = 3
 TRAINING_WORDS = tuple(word for word in WORDS if word not in HELD_WORDS)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 GRID = 4
-"""Sizes and centres are multiples of this many pixels; a small model then has few distinct edges to learn."""
-SIZES = {1: (24, 32), 2: (20, 24), 3: (16, 20), 4: (16, 16)}
-"""Smallest and largest object in pixels, by the number of objects that share the picture."""
-PAIR_SIZES = (20, 24)
+"""Centres are multiples of this many pixels; a small model then has few distinct edges to learn."""
+SIZES = {1: 24, 2: 24, 3: 20, 4: 20}
+"""Size of an object in pixels, by the number of objects that share the picture."""
 LOW, HIGH = 24, 40
 """Centres up to LOW lie in the first third of an axis, from HIGH on in the last."""
 MIDDLE = (28, 36)
@@ -106,16 +105,12 @@ def _coordinate(rng: Random, size: int, low: int = 0, high: int = IMAGE_SIZE) ->
     return GRID * rng.randint(first, last)
 
 
-def _size(rng: Random, smallest: int, largest: int) -> int:
-    return GRID * rng.randint(smallest // GRID, largest // GRID)
-
-
 def _single(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
     shape, colour = _kind(rng)
     if category == "single_object" and rng.random() < 0.6:
         allowed = [p for p in PLACES if (p, shape) not in HELD_PLACE_SHAPE]
         place = rng.choice(allowed)
-        size = _size(rng, *PAIR_SIZES)
+        size = SIZES[1]
         x, y = _coordinate(rng, size, *MIDDLE), _coordinate(rng, size, *MIDDLE)
         if place == "left":
             x = _coordinate(rng, size, high=LOW)
@@ -131,7 +126,7 @@ def _single(category: str, background: tuple[int, int, int], rng: Random) -> Sce
 
 def _anywhere(shape: str, colour: str, rng: Random) -> Thing:
     while True:
-        size = _size(rng, *SIZES[1])
+        size = SIZES[1]
         x, y = _coordinate(rng, size), _coordinate(rng, size)
         if not any((place, shape) in HELD_PLACE_SHAPE for place in places_of(x, y)):
             return Thing(shape, colour, size, x, y)
@@ -145,17 +140,17 @@ def _pair(category: str, background: tuple[int, int, int], rng: Random) -> Scene
             continue
         if is_held_relation(shape, relation, other):
             continue
-        size, other_size = _size(rng, *PAIR_SIZES), _size(rng, *PAIR_SIZES)
+        size = SIZES[2]
         x, y = _coordinate(rng, size), _coordinate(rng, size)
-        other_x, other_y = _coordinate(rng, other_size), _coordinate(rng, other_size)
+        other_x, other_y = _coordinate(rng, size), _coordinate(rng, size)
         if relation in ("right of", "below"):
             along = (x - other_x) if relation == "right of" else (y - other_y)
         else:
             along = (other_x - x) if relation == "left of" else (other_y - y)
         across = abs(y - other_y) if relation in ("left of", "right of") else abs(x - other_x)
-        if along < (size + other_size + 1) // 2 + GAP or along < 1.7 * across:
+        if along < size + GAP or along < 1.7 * across:
             continue
-        things = (Thing(shape, colour, size, x, y), Thing(other, other_colour, other_size, other_x, other_y))
+        things = (Thing(shape, colour, size, x, y), Thing(other, other_colour, size, other_x, other_y))
         return Scene(category, background, things, relation=relation)
 
 
@@ -169,7 +164,7 @@ def _several(background: tuple[int, int, int], rng: Random) -> Scene:
             return Scene("counting", background, (_anywhere(shape, colour, rng),))
         things: list[Thing] = []
         for _ in range(40):
-            size = _size(rng, *SIZES[count])
+            size = SIZES[count]
             thing = Thing(shape, colour, size, _coordinate(rng, size), _coordinate(rng, size))
             if all(_apart(thing, other) for other in things):
                 things.append(thing)
@@ -178,7 +173,7 @@ def _several(background: tuple[int, int, int], rng: Random) -> Scene:
 
 
 def _apart(a: Thing, b: Thing) -> bool:
-    reach = (a.size + b.size + 1) // 2 + GAP
+    reach = (a.size + b.size) // 2 + GAP
     return abs(a.x - b.x) >= reach or abs(a.y - b.y) >= reach
 
 

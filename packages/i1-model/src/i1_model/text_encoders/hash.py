@@ -105,16 +105,17 @@ class HashTextEncoder:
             tokens: what `tokenize` returned.
 
         Returns:
-            (B, T, W) float32, zero at masked positions.
+            (B, T, W) float32; a masked position holds the embedding of id 0, never zeros, whose gradient
+            through a normalisation is without bound.
         """
         del params
-        ids, mask = jnp.asarray(tokens["ids"], jnp.uint32), jnp.asarray(tokens["mask"], bool)
+        ids = jnp.asarray(tokens["ids"], jnp.uint32)
         num_positions = self.config.width // 8
         hashed = hash_channels(ids, self.config.width - 2 * num_positions)
         places = jnp.broadcast_to(jnp.arange(ids.shape[1], dtype=jnp.int32)[None], ids.shape)
         spelling = jnp.asarray(tokens["spelling"], jnp.int32)
         features = [hashed, sinusoids(places, num_positions), sinusoids(spelling, num_positions)]
-        return jnp.where(mask[..., None], jnp.concatenate(features, axis=-1), jnp.float32(0))
+        return jnp.concatenate(features, axis=-1)
 
 
 def split_prompt(prompt: str) -> list[tuple[str, int]]:
