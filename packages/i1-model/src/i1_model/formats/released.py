@@ -10,17 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-import jax.numpy as jnp
 from flax import nnx
 from i1_hooks import UserError
 
 from i1_model.adapters import TransformerAdapter
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.backbones import DualStream
-from i1_model.checkpoint import WeightDtype
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.formats.archive import Archive
+from i1_model.formats.dtypes import WeightDtype, weight_dtype
 from i1_model.formats.lazy import LazyArray
 from i1_model.formats.npz import npz_arrays
 from i1_model.formats.safetensors_file import find_safetensors, safetensors_arrays
@@ -56,7 +55,7 @@ def load_released(
         UserError: as `open_released`, or listing all names that are missing, unknown or of another shape.
     """
     with open_released(path, weights=weights) as arrays:
-        target = jnp.dtype(dtype)
+        target = weight_dtype(dtype)
         try:
             return from_released(config, {name: array.astype(target) for name, array in arrays.items()})
         except UserError as error:

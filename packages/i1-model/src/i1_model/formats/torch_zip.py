@@ -117,9 +117,19 @@ class _Unpickler(pickle.Unpickler):
         if min((offset, *shape, *stride)) < 0 or (math.prod(shape) and offset + sum(steps) >= storage.size):
             raise pickle.UnpicklingError(f"a tensor reaches outside its storage {storage.entry}")
 
-        def read() -> np.ndarray:
-            flat = np.frombuffer(self._archive.read(storage.entry), storage.dtype)
+        def fill(out: np.ndarray) -> None:
+            if offset == 0 and stride == _contiguous(shape):
+                self._archive.fill(storage.entry, storage.dtype, out)
+                return
+            flat = np.empty(storage.size, storage.dtype)
+            self._archive.fill(storage.entry, storage.dtype, flat)
             strides = [step * storage.dtype.itemsize for step in stride]
-            return np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
+            view = np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
+            np.copyto(out, view, casting="unsafe")
 
-        return LazyArray(tuple(shape), storage.dtype, read)
+        return LazyArray(tuple(shape), storage.dtype, storage.dtype, fill)
+
+
+def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the strides, in elements, of an array in C order."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

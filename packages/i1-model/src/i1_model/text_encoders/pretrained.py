@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError, unknown
 
+from i1_model.formats.safetensors_file import read_json
 from i1_model.text_encoders.base import TextEncoderConfig, Tokens
 from i1_model.text_encoders.tokenizer import PromptTokenizer, read_tokenizer
-from i1_model.text_encoders.weights import Layout, load_weights, read_json, shapes
+from i1_model.text_encoders.weights import Layout, load_weights, shapes
 
 CONFIG_FILE = "config.json"
 ConfigT = TypeVar("ConfigT", bound="PretrainedEncoder")
