@@ -67,16 +67,7 @@ def save_model(
     for key in _RESERVED:
         if key in metadata:
             raise UserError(f"metadata key {key!r} is reserved; reserved are {', '.join(_RESERVED)}")
-    text = json.dumps(
-        {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "model": to_dict(config),
-            "plugins": get_registry().installed(),
-            **metadata,
-        },
-        indent=2,
-    )
+    text = json.dumps(to_record(config, metadata), indent=2)
     numpy_dtype = weight_dtype(dtype)
     arrays = to_released(jax.device_get(params))
     stored = {
@@ -148,17 +139,46 @@ def read_config(folder: str | os.PathLike[str]) -> tuple[ModelConfig, dict[str, 
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is truncated or not JSON: {error}") from error
+    return from_record(data, str(path))
+
+
+def to_record(config: ModelConfig, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what `config.json` holds, JSON-ready.
+
+    Args:
+        config: the model's configuration.
+        metadata: as in `LoadedModel`; without `plugins`, those installed here are written.
+    """
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "model": to_dict(config),
+        "plugins": get_registry().installed(),
+        **metadata,
+    }
+
+
+def from_record(data: Any, where: str) -> tuple[ModelConfig, dict[str, Any]]:
+    """Returns the configuration and the metadata of a record; the inverse of `to_record`.
+
+    Args:
+        data: what JSON gave.
+        where: the file, for messages.
+
+    Raises:
+        UserError: for another format, or an absent plugin.
+    """
     if not isinstance(data, dict) or data.get("format") != FORMAT or "model" not in data:
-        raise UserError(f'{path} is not the configuration of a model: expected "format": "{FORMAT}"')
+        raise UserError(f'{where} is not the configuration of a model: expected "format": "{FORMAT}"')
     version = data.get("format_version")
     if version != FORMAT_VERSION:
         raise UserError(
-            f"{path} has format_version {version!r}, this i1 reads {FORMAT_VERSION}: update i1-model"
+            f"{where} has format_version {version!r}, this i1 reads {FORMAT_VERSION}: update i1-model"
         )
     try:
         config = from_dict(ModelConfig, data["model"], "model")
     except UserError as error:
-        raise UserError(f"{path}: {error}{_absent_plugins(data.get('plugins', {}))}") from error
+        raise UserError(f"{where}: {error}{_absent_plugins(data.get('plugins', {}))}") from error
     return config, {
         key: value for key, value in data.items() if key not in ("format", "format_version", "model")
     }

@@ -28,6 +28,15 @@ class LazyArray:
     fill: Callable[[np.ndarray], None]
     axes: tuple[int, ...] | None = None
 
+    @classmethod
+    def of(cls, array: np.ndarray) -> LazyArray:
+        """Returns an array in memory as one of these."""
+
+        def fill(out: np.ndarray) -> None:
+            np.copyto(out, array, casting="unsafe")
+
+        return cls(array.shape, array.dtype, array.dtype, fill)
+
     @property
     def size(self) -> int:
         """Number of elements."""
@@ -44,6 +53,11 @@ class LazyArray:
         if self.axes is None:
             return self.shape
         return tuple(self.shape[self.axes.index(i)] for i in range(len(self.axes)))
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides, in elements, of the array in C order."""
+        return contiguous_strides(self.shape)
 
     def transpose(self, axes: tuple[int, ...]) -> LazyArray:
         """Returns the array with its axes in this order."""
@@ -70,3 +84,8 @@ class LazyArray:
         array = np.empty(self.stored_shape, self.dtype if dtype is None else dtype)
         self.fill(array)
         return array if self.axes is None else array.transpose(self.axes)
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the strides, in elements, of an array in C order."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

@@ -18,7 +18,7 @@ import numpy as np
 from i1_hooks import UserError
 
 from i1_model.formats.archive import Archive
-from i1_model.formats.lazy import LazyArray
+from i1_model.formats.lazy import LazyArray, contiguous_strides
 
 _PICKLE = "/data.pkl"
 _STORAGES = {
@@ -118,7 +118,7 @@ class _Unpickler(pickle.Unpickler):
             raise pickle.UnpicklingError(f"a tensor reaches outside its storage {storage.entry}")
 
         def fill(out: np.ndarray) -> None:
-            if offset == 0 and stride == _contiguous(shape):
+            if offset == 0 and tuple(stride) == contiguous_strides(tuple(shape)):
                 self._archive.fill(storage.entry, storage.dtype, out)
                 return
             flat = np.empty(storage.size, storage.dtype)
@@ -128,8 +128,3 @@ class _Unpickler(pickle.Unpickler):
             np.copyto(out, view, casting="unsafe")
 
         return LazyArray(tuple(shape), storage.dtype, storage.dtype, fill)
-
-
-def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Returns the strides, in elements, of an array in C order."""
-    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
