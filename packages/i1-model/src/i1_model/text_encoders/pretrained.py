@@ -79,6 +79,14 @@ class PretrainedEncoder(TextEncoderConfig):
         """
         return cls(**{"path": str(folder), **_settings(cls, Path(folder)), **fields})
 
+    def at(self: ConfigT, folder: str | Path) -> ConfigT:
+        """Returns this configuration with the weights, and the sizes, of a folder.
+
+        Raises:
+            UserError: as `from_folder`.
+        """
+        return dataclasses.replace(self, path=str(folder), **_settings(type(self), Path(folder)))
+
     @classmethod
     def settings(cls, data: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the fields that a released `config.json` determines.
