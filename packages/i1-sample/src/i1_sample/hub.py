@@ -43,9 +43,7 @@ def is_repository(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def fetch(
-    repository: str, patterns: Sequence[str], *, revision: str | None = None, instead: str
-) -> Snapshot:
+def fetch(repository: str, patterns: Sequence[str], *, revision: str | None = None, instead: str) -> Snapshot:
     """Returns the files of a repository, downloaded unless they are in the Hub's cache.
 
     `HF_HUB_OFFLINE=1` looks into the cache alone; `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN` work as everywhere.
@@ -72,8 +70,8 @@ def fetch(
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
     except errors.GatedRepoError as error:
         raise UserError(
-            f"{repository} is gated: accept {_licence(repository)} at {page}, log in with `hf auth login` (or "
-            f"set HF_TOKEN), and try again; or give {instead}"
+            f"{repository} is gated: accept {_licence(repository)} at {page}, log in with `hf auth login` "
+            f"(or set HF_TOKEN), and try again; or give {instead}"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise UserError(f"{repository} has no revision {revision!r}: see {page}/commits") from error
