@@ -101,9 +101,14 @@ def test_repositories_and_folders_that_convert_wrote(cache: Path, tmp_path: Path
     other = shutil.copytree(cache, tmp_path / "cache")
     shutil.copytree(hub, snapshot(other, "me/mine"), dirs_exist_ok=True)
     use(monkeypatch, other)
-    parts = find_parts("me/mine")
+    config = snapshot(other, "me/mine") / "transformer" / "config.json"
+    parts, expected = find_parts("me/mine"), find_parts(MODEL)
     assert (parts.config, parts.revision) == (expected.config, COMMIT)
     jax.tree.map(np.testing.assert_array_equal, parts.load_params(), expected.load_params())
+    config.write_text(config.read_text().replace('"depth": 3', '"depth": 5'))
+    with pytest.raises(UserError, match=r"parameters do not fit the model: \d+ missing: .*blocks_3") as error:
+        find_parts("me/mine").load_params()
+    assert "\n" not in str(error.value)
 
 
 def test_resolution_and_dtype(copied: Path):
@@ -132,9 +137,11 @@ def test_parts_by_path(copied: Path, tmp_path: Path):
     assert parts.config.text_encoders[0].path == str(text)  # pyright: ignore[reportAttributeAccessIssue]
     assert parts.config.autoencoder.path == str(vae)  # pyright: ignore[reportAttributeAccessIssue]
     assert find_parts(MODEL, text_encoder=text, vae=vae).config == parts.config
-    with pytest.raises(UserError, match=f"{ENCODER} .* is not in the Hub's cache.*--text-encoder"):
+    with pytest.raises(
+        UserError, match=f"{ENCODER} .* is neither a folder here nor in the Hub's cache.*--text-encoder"
+    ):
         find_parts(MODEL, vae=vae)
-    with pytest.raises(UserError, match=f"{VAE} .* is not in the Hub's cache.*--vae"):
+    with pytest.raises(UserError, match=f"{VAE} .* is neither a folder here nor in the Hub's cache.*--vae"):
         find_parts(MODEL, text_encoder=text)
     with pytest.raises(UserError, match=r"'\./absent' is not a folder"):
         find_parts(MODEL, text_encoder="./absent", vae=vae)
@@ -149,7 +156,9 @@ def test_parts_by_path(copied: Path, tmp_path: Path):
 
 def test_names_and_revisions(cache: Path):
     assert locate(MODEL, revision=COMMIT) == (snapshot(cache, MODEL), COMMIT)
-    with pytest.raises(UserError, match=r"me/absent \(revision main\) is not in the Hub's cache"):
+    with pytest.raises(
+        UserError, match=r"me/absent \(revision main\) is neither a folder here nor in the Hub's cache"
+    ):
         locate("me/absent")
     with pytest.raises(UserError, match="revision v1"):
         locate(MODEL, revision="v1")
@@ -241,4 +250,4 @@ def test_a_hub_that_refuses(tmp_path: Path):
     assert "or give --vae FOLDER" in gated
     assert f"accept the Gemma Terms of Use at https://huggingface.co/{ENCODER}" in encoder
     assert "me/absent is neither a folder here nor a repository" in absent
-    assert "me/broken: the Hub answered" in broken or "me/broken (revision main) is not in" in broken
+    assert "me/broken (revision main) is neither a folder here nor in the Hub's cache" in broken

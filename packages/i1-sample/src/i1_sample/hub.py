@@ -62,7 +62,8 @@ def fetch(repository: str, patterns: Sequence[str], *, revision: str | None = No
         from huggingface_hub import errors, snapshot_download
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{repository} is on the Hugging Face Hub: pip install 'i1-sample[hub]', or give {instead}"
+            f"{repository!r} is not a folder here; to have it from the Hugging Face Hub pip install "
+            f"'i1-sample[hub]', or give {instead}"
         ) from error
     revision = revision or REVISIONS.get(repository, "main")
     page = f"https://huggingface.co/{repository}"
@@ -82,9 +83,9 @@ def fetch(repository: str, patterns: Sequence[str], *, revision: str | None = No
         ) from error
     except errors.LocalEntryNotFoundError as error:
         raise UserError(
-            f"{repository} (revision {revision}) is not in the Hub's cache, and the Hub is off "
-            f"(HF_HUB_OFFLINE) or out of reach: download it once with `hf download {repository} --revision "
-            f"{revision}`, or give {instead}"
+            f"{repository} (revision {revision}) is neither a folder here nor in the Hub's cache, and the "
+            f"Hub is off (HF_HUB_OFFLINE) or out of reach: download it once with `hf download {repository} "
+            f"--revision {revision}`, or give {instead}"
         ) from error
     except errors.HfHubHTTPError as error:
         raise UserError(f"{repository}: the Hub answered {_first_line(error)}; try again later") from error

@@ -110,13 +110,16 @@ class Pipeline:
             revision=revision,
         )
         enable_compilation_cache()
-        return cls(
+        pipeline = cls(
             LoadedModel(parts.config, None if offload else parts.load_params(), parts.metadata),
             name=parts.name,
             revision=parts.revision,
             load_params=parts.load_params,
             offload=offload,
         )
+        if not offload:
+            pipeline.programs.build()
+        return pipeline
 
     @property
     def params(self) -> Any:

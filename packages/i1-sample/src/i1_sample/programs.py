@@ -44,6 +44,10 @@ class Programs:
         self.step = jax.jit(self._step, static_argnums=(7, 8))
         self.decode = jax.jit(self._decode)
 
+    def build(self) -> None:
+        """Reads the frozen parts now instead of at their first use."""
+        _ = self.text_encoders, self.autoencoder
+
     @property
     def text_encoders(self) -> list[TextEncoder]:
         """The frozen text encoders, with their weights."""
