@@ -1,4 +1,4 @@
-"""A stack of equal blocks: parameters stored once with a leading layer axis, applied by scan, loop or unrolled."""
+"""A stack of equal blocks: parameters stored once with a leading layer axis, and three ways to apply them."""
 
 from __future__ import annotations
 
