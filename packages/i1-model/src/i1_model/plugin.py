@@ -98,4 +98,9 @@ def i1_autoencoders() -> list[Component]:
             "i1_model.autoencoders.patch:PatchAutoencoder",
             "exactly invertible space-to-channel, no weights",
         ),
+        Component(
+            "qwen_image",
+            "i1_model.autoencoders.qwen_image:QwenImageAutoencoder",
+            "Qwen-Image's, 16 channels, factor 8; weights from a folder",
+        ),
     ]
