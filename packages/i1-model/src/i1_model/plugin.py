@@ -60,6 +60,11 @@ def i1_text_encoders() -> list[Component]:
             "clip", "i1_model.text_encoders.clip:CLIPEncoder", "text tower of CLIP, weights from a folder"
         ),
         Component(
+            "fg_clip2",
+            "i1_model.text_encoders.fg_clip2:FGCLIP2Encoder",
+            "text tower of FG-CLIP 2, short or long walk; weights from a folder",
+        ),
+        Component(
             "hash",
             "i1_model.text_encoders.hash:HashEncoder",
             "weight-free hashed words with positions; quoted text is spelled",
@@ -75,6 +80,11 @@ def i1_text_encoders() -> list[Component]:
             "t5gemma",
             "i1_model.text_encoders.t5gemma:T5GemmaEncoder",
             "encoder of T5Gemma, weights from a folder; i1",
+        ),
+        Component(
+            "t5gemma2",
+            "i1_model.text_encoders.t5gemma2:T5Gemma2Encoder",
+            "text encoder of T5Gemma 2, weights from a folder",
         ),
     ]
 
@@ -97,6 +107,11 @@ def i1_autoencoders() -> list[Component]:
             "patch",
             "i1_model.autoencoders.patch:PatchAutoencoder",
             "exactly invertible space-to-channel, no weights",
+        ),
+        Component(
+            "qwen_image",
+            "i1_model.autoencoders.qwen_image:QwenImageAutoencoder",
+            "Qwen-Image's, 16 channels, factor 8; weights from a folder",
         ),
     ]
 

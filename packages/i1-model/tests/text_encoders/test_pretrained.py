@@ -1,6 +1,7 @@
 """Configurations of pretrained encoders: presets, shapes, folders that do not fit."""
 
 import json
+import logging
 import math
 from dataclasses import replace
 
@@ -12,13 +13,24 @@ from i1_hooks import UserError, from_dict, get_registry, to_dict
 from i1_model.testing.text_encoders import TextEncoderSuite
 from i1_model.text_encoders import TextEncoderConfig
 from i1_model.text_encoders.clip import CLIPEncoder
+from i1_model.text_encoders.fg_clip2 import FGCLIP2Encoder
 from i1_model.text_encoders.qwen3 import Qwen3Encoder
 from i1_model.text_encoders.qwen3_vl import Qwen3VLEncoder
 from i1_model.text_encoders.t5 import T5Encoder
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
+from i1_model.text_encoders.t5gemma2 import T5Gemma2Encoder
+from i1_model.text_encoders.tokenizer import read_tokenizer
 from model_goldens import FOLDER, QUICK
 
-ENCODERS = [T5GemmaEncoder, T5Encoder, CLIPEncoder, Qwen3Encoder, Qwen3VLEncoder]
+ENCODERS = [
+    T5GemmaEncoder,
+    T5Gemma2Encoder,
+    T5Encoder,
+    CLIPEncoder,
+    FGCLIP2Encoder,
+    Qwen3Encoder,
+    Qwen3VLEncoder,
+]
 TINY = T5GemmaEncoder(
     num_tokens=6, width=8, ffn_width=12, depth=2, num_heads=2, num_kv_heads=1, head_dim=4, vocab_size=11
 )
@@ -58,6 +70,9 @@ def test_full_size_shapes():
         (T5Encoder.preset("xxl"), 4_762_310_656),
         (CLIPEncoder(), 123_060_480),
         (Qwen3Encoder(), 1_720_574_976),
+        (Qwen3Encoder.preset("4b-instruct-2507"), 4_022_468_096),
+        (Qwen3VLEncoder.preset("4b"), 4_022_468_096),
+        (T5Gemma2Encoder(), 999_887_104),
     ],
     ids=str,
 )
@@ -88,6 +103,35 @@ def test_impossible_sizes():
         CLIPEncoder(num_tokens=78)
     with pytest.raises(UserError, match="width 768 is no multiple of num_heads 7"):
         CLIPEncoder(num_heads=7)
+    with pytest.raises(
+        UserError, match="num_tokens 65 exceeds the 64 positions of walk 'short': use walk 'long'"
+    ):
+        FGCLIP2Encoder(num_tokens=65)
+    with pytest.raises(UserError, match="num_tokens 197 exceeds the 196 positions of walk 'long': use fewer"):
+        FGCLIP2Encoder.preset("so400m-long", num_tokens=197)
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
+def test_every_encoder_says_how_many_tokens_a_cut_prompt_lost(encoder, tmp_path, caplog):
+    pytest.importorskip("tokenizers", reason="needs the extra text")
+    write_tokenizer(tmp_path)
+    tokenize = encoder(num_tokens=9).make_tokenizer(read_tokenizer(tmp_path))
+    prompt = "a Red circle " * 4
+    with caplog.at_level(logging.WARNING):
+        tokens = tokenize([prompt, "a red circle"])
+    assert tokens["ids"].shape == (2, 9)
+    assert tokens["mask"].sum(axis=1).tolist() == [9, 9 - tokenize.room + 3]
+    assert caplog.messages == [
+        f"1 of 2 prompts cut to 9 tokens; most was lost, {12 - tokenize.room} tokens, by {prompt!r}"
+    ]
+
+
+def test_fg_clip2_lower_cases_prompts_and_ends_them(tmp_path):
+    pytest.importorskip("tokenizers", reason="needs the extra text")
+    write_tokenizer(tmp_path)
+    tokens = FGCLIP2Encoder(num_tokens=5).make_tokenizer(read_tokenizer(tmp_path))(["a RED Circle"])
+    assert tokens["ids"].tolist() == [[3, 4, 5, 1, 0]]
+    assert tokens["mask"].tolist() == [[True, True, True, True, False]]
 
 
 def test_a_folder_of_another_size_names_every_difference(folder):

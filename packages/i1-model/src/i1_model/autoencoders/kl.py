@@ -139,7 +139,8 @@ class AutoencoderKL(nnx.Module):
     """Encoder and decoder with the 1x1 convolutions between them; parameters start at zero, to be loaded."""
 
     def __init__(self, sizes: KLSizes) -> None:
-        channels = sizes.latent_channels
+        self.channels = channels = sizes.latent_channels
+        self.factor = sizes.factor
         self.encoder = Encoder(sizes)
         self.decoder = Decoder(sizes)
         if sizes.use_quant_conv:

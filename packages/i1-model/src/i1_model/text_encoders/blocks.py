@@ -43,12 +43,22 @@ def _last(vector: Array, ndim: int) -> Array:
     return jnp.expand_dims(vector, tuple(range(ndim - 1)))
 
 
-def rotate(x: Array, positions: Array, theta: float) -> Array:
+def tanh_gelu(x: Array) -> Array:
+    """Returns the tanh approximation of `x Phi(x)` (arXiv 1606.08415)."""
+    return jax.nn.gelu(x, approximate=True)
+
+
+def gated(x: Array, layer: Any, activation: Callable[[Array], Array]) -> Array:
+    """Returns `down(activation(gate(x)) * up(x))` (arXiv 2002.05202), the weights being those of `layer`."""
+    return dense(activation(dense(x, layer["gate"])) * dense(x, layer["up"]), layer["down"])
+
+
+def rotate(x: Array, positions: Array, theta: float | Array) -> Array:
     """Applies rotary positions, pairing element i with i + D / 2 (arXiv 2104.09864).
 
     Args:
         x: (B, T, N, D), D even.
-        positions: (B, T) int32.
+        positions: (B, T) int32 or float32.
         theta: the base of the wavelengths.
     """
     half = x.shape[-1] // 2

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from i1_model.text_encoders.grouped import layer_settings
 from i1_model.text_encoders.pretrained import require
-from i1_model.text_encoders.qwen3 import WIDE, Qwen3Encoder, layer_settings
+from i1_model.text_encoders.qwen3 import WIDE, Qwen3Encoder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Qwen3VLEncoder(Qwen3Encoder):
         """Returns the fields that a released `config.json` determines."""
         require("model_type", data.get("model_type"), "qwen3_vl", "qwen3_vl_text")
         data = data.get("text_config", data)
+        require("hidden_act", data["hidden_act"], "silu")
         # Its rotary channels are shared among time, row and column, which are all equal for text.
         rope = data.get("rope_parameters") or data
         return {**layer_settings(data), "theta": float(rope["rope_theta"])}

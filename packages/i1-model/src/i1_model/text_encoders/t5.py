@@ -11,7 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from i1_model.text_encoders.base import Tokens
-from i1_model.text_encoders.blocks import attend, dense, rms_norm, scan_layers, split_heads
+from i1_model.text_encoders.blocks import (
+    attend,
+    dense,
+    gated,
+    rms_norm,
+    scan_layers,
+    split_heads,
+    tanh_gelu,
+)
 from i1_model.text_encoders.pretrained import PretrainedEncoder, arrays, require
 from i1_model.text_encoders.tokenizer import PromptTokenizer
 from i1_model.text_encoders.weights import Layout, Stored
@@ -141,8 +149,7 @@ class T5Encoder(PretrainedEncoder):
             q, k, v = (split_heads(dense(inner, layer[name]), self.head_dim) for name in "qkv")
             x = x + dense(attend(q, k, v, allowed, scale=1.0, bias=bias), layer["o"])
             inner = rms_norm(x, layer["before_mlp"], self.eps)
-            gate = jax.nn.gelu(dense(inner, layer["gate"]), approximate=True)
-            return x + dense(gate * dense(inner, layer["up"]), layer["down"])
+            return x + gated(inner, layer, tanh_gelu)
 
         x = scan_layers(step, params["layers"], params["embed"][ids])
         return rms_norm(x, params["norm"], self.eps).astype(jnp.float32)

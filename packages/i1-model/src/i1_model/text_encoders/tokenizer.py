@@ -25,6 +25,7 @@ class PromptTokenizer:
         before: token ids before the prompt.
         after: token ids after it.
         pad_id: fills the row.
+        lower_case: whether the prompt is lower-cased first.
         dropped: token ids in front of all, on top of the budget, whose embeddings are not kept.
 
     Raises:
@@ -39,11 +40,13 @@ class PromptTokenizer:
         before: Sequence[int] = (),
         after: Sequence[int] = (),
         pad_id: int = 0,
+        lower_case: bool = False,
         dropped: Sequence[int] = (),
     ) -> None:
         self.tokenizer = tokenizer
         self.num_tokens = num_tokens
         self.before, self.after, self.pad_id = list(before), list(after), pad_id
+        self.lower_case = lower_case
         self.dropped = list(dropped)
         fixed = len(self.before) + len(self.after)
         self.room = num_tokens - fixed
@@ -58,7 +61,8 @@ class PromptTokenizer:
         ids = np.full((len(prompts), self.num_tokens), self.pad_id, np.int32)
         mask = np.zeros(ids.shape, bool)
         lost = []
-        encodings = self.tokenizer.encode_batch(list(prompts), add_special_tokens=False)
+        texts = [prompt.lower() if self.lower_case else prompt for prompt in prompts]
+        encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
         for row, encoding in enumerate(encodings):
             lost.append(max(0, len(encoding.ids) - self.room))
             row_ids = [*self.before, *encoding.ids[: self.room], *self.after]

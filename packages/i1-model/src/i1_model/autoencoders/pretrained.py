@@ -1,0 +1,199 @@
+"""What the pretrained autoencoders share: a diffusers folder, and the autoencoder loaded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from i1_hooks import UserError
+from jax import Array
+
+from i1_model.autoencoders.base import AutoencoderConfig
+from i1_model.autoencoders.tiling import map_tiles
+from i1_model.formats.lazy import LazyArray
+from i1_model.formats.safetensors_file import find_safetensors, read_json, safetensors_arrays
+from i1_model.names import check_arrays, flatten
+
+_AXES = {2: (1, 0), 4: (2, 3, 1, 0)}
+"""Stored dense (out, in) becomes (in, out), convolution (out, in, row, column) (row, column, in, out)."""
+
+
+class LatentNetwork(Protocol):
+    """A network between images and latents; attribute names are those of the stored parameters.
+
+    Attributes:
+        channels: channels of the latents.
+        factor: pixels per latent position along each side.
+    """
+
+    channels: int
+    factor: int
+
+    def posterior(self, images: Array) -> tuple[Array, Array]:
+        """Returns mean and log variance (B, H/f, W/f, C) of the latents of images (B, H, W, 3) in [-1, 1]."""
+        ...
+
+    def decode(self, latents: Array) -> Array:
+        """Returns images (B, h f, w f, 3) of latents (B, h, w, C) as the encoder's, not normalised."""
+        ...
+
+    def normalise(self, latents: Array) -> Array:
+        """Maps the encoder's latents to those of the denoiser."""
+        ...
+
+    def denormalise(self, latents: Array) -> Array:
+        """Maps the denoiser's latents to those of the decoder."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedAutoencoder(AutoencoderConfig):
+    """Base of the configurations of pretrained autoencoders.
+
+    Attributes:
+        path: folder with `config.json` and `diffusion_pytorch_model.safetensors`; None is only good for a
+            configuration that is not built.
+        channels: channels of the latents.
+        factor: pixels per latent position along each side.
+        tile: side, in latent positions, of the tiles that larger pictures are encoded and decoded by, which
+            bounds memory; each tile sees nothing of its surroundings, so values differ a little from the
+            whole. None takes every picture as a whole.
+        tile_overlap: latent positions that neighbouring tiles share at least.
+    """
+
+    path: str | None = None
+    channels: int = 16
+    factor: int = 8
+    tile: int | None = None
+    tile_overlap: int = 16
+
+    repository: ClassVar[str]
+    """Where the weights are published, a repository on huggingface.co; they lie in its subfolder `vae`."""
+    gated: ClassVar[bool] = False
+    """Whether one must accept a licence to download them."""
+
+    def build(self) -> LoadedAutoencoder:
+        """Returns the autoencoder with its weights.
+
+        Raises:
+            UserError: when the folder is absent, damaged, or holds another autoencoder.
+        """
+        page = f"https://huggingface.co/{self.repository}"
+        how = f"accept its licence at {page} to download it" if self.gated else f"download it from {page}"
+        where = f"the subfolder vae of {self.repository} ({how})"
+        if self.path is None:
+            raise UserError(f"{self.repository} autoencoder: set its field path to {where}")
+        folder = Path(self.path)
+        if not (folder / "config.json").is_file():
+            raise UserError(f"autoencoder path {folder} has no config.json: it should be {where}")
+        data = read_json(folder / "config.json")
+        try:
+            network = nnx.eval_shape(lambda: self.network(data))
+        except UserError as error:
+            raise UserError(f"{folder / 'config.json'}: {error}") from error
+        if (network.channels, network.factor) != (self.channels, self.factor):
+            raise UserError(
+                f"{folder} has {network.channels} channels and factor {network.factor}, the configuration "
+                f"says channels {self.channels} and factor {self.factor}"
+            )
+        graphdef, expected = nnx.split(network)
+        return LoadedAutoencoder(self, graphdef, _load(folder, expected, self.stored))
+
+    def network(self, data: dict[str, Any]) -> LatentNetwork:
+        """Returns the network of a `config.json`, an `nnx.Module` whose parameters start at zero.
+
+        Raises:
+            UserError: for a `config.json` of another architecture.
+        """
+        raise NotImplementedError(f"{type(self).__qualname__} must define network()")
+
+    @staticmethod
+    def stored(arrays: Mapping[str, LazyArray]) -> dict[str, LazyArray]:
+        """Returns the stored arrays that the network has, by the names and with the axes it would store."""
+        return dict(arrays)
+
+
+class LoadedAutoencoder:
+    """A pretrained autoencoder in memory; see `i1_model.autoencoders.base.Autoencoder`.
+
+    Args:
+        config: the autoencoder.
+        graphdef: of its network.
+        params: of its network.
+    """
+
+    def __init__(self, config: PretrainedAutoencoder, graphdef: Any, params: Any) -> None:
+        self.config = config
+        self._graphdef = graphdef
+        self.params = params
+
+    def posterior(self, params: Any, images: Array) -> tuple[Array, Array]:
+        """Returns mean and log variance (B, H/f, W/f, C), not normalised, of images (B, H, W, 3)."""
+        return self._posterior(self.network(params), images)
+
+    def network(self, params: Any) -> LatentNetwork:
+        """Returns the network with these parameters."""
+        return nnx.merge(self._graphdef, params)
+
+    def encode(self, params: Any, images: Array, key: Array | None = None) -> Array:
+        """Encodes images.
+
+        Args:
+            params: the autoencoder's `params`.
+            images: (B, H, W, 3) in [-1, 1].
+            key: of the draw `mean + std * normal(key)` from the posterior; None takes the mean.
+
+        Returns:
+            Normalised latents (B, H/f, W/f, C).
+        """
+        network = self.network(params)
+        latents, logvar = self._posterior(network, images)
+        if key is not None:
+            noise = jax.random.normal(key, latents.shape, latents.dtype)
+            latents = latents + jnp.exp(0.5 * logvar) * noise
+        return network.normalise(latents)
+
+    def decode(self, params: Any, latents: Array) -> Array:
+        """Decodes normalised latents (B, h, w, C) to images (B, h f, w f, 3), nominally in [-1, 1]."""
+        network, config = self.network(params), self.config
+        return map_tiles(
+            network.decode,
+            network.denormalise(latents),
+            tile=config.tile,
+            overlap=config.tile_overlap,
+            unit_out=config.factor,
+        )
+
+    def _posterior(self, network: LatentNetwork, images: Array) -> tuple[Array, Array]:
+        config = self.config
+        moments = map_tiles(
+            lambda part: jnp.concatenate(network.posterior(part), axis=-1),
+            images,
+            tile=config.tile,
+            overlap=config.tile_overlap,
+            unit_in=config.factor,
+        )
+        mean, logvar = jnp.split(moments, 2, axis=-1)
+        return mean, logvar
+
+
+def _load(folder: Path, expected: Any, stored: Any) -> Any:
+    """Returns the state with its arrays read from the folder, in float32."""
+    path = find_safetensors(folder, "diffusion_pytorch_model")
+    arrays = {
+        name: array.transpose(_AXES[len(array.shape)]) if len(array.shape) in _AXES else array
+        for name, array in stored(safetensors_arrays(path)).items()
+    }
+    shapes = {name.replace("/", "."): tuple(leaf.shape) for name, leaf in flatten(expected).items()}
+    try:
+        check_arrays(shapes, arrays)
+    except UserError as error:
+        raise UserError(f"{path} does not fit config.json beside it: {error}") from error
+    values = [jnp.asarray(np.asarray(arrays[name], np.float32)) for name in shapes]
+    return jax.tree.unflatten(jax.tree.structure(expected), values)
