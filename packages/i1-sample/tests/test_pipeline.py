@@ -109,13 +109,13 @@ def test_guidance_one_is_no_guidance_and_half_the_rows(pipeline: Pipeline, monke
 
 def test_each_prompt_is_encoded_once(pipeline: Pipeline, monkeypatch) -> None:
     encoded = []
-    original = pipeline.programs.condition
+    original = pipeline.programs.encode
 
-    def counted(params, encoder_params, tokens, guided):
+    def counted(encoder_params, tokens):
         encoded.append(len(tokens[0]["ids"]))
-        return original(params, encoder_params, tokens, guided)
+        return original(encoder_params, tokens)
 
-    monkeypatch.setattr(pipeline.programs, "condition", counted)
+    monkeypatch.setattr(pipeline.programs, "encode", counted)
     pixels(pipeline, PROMPTS, num_images_per_prompt=3, batch_size=4)
     assert encoded == [4]
 
@@ -275,3 +275,14 @@ def test_recorded_trajectory(goldens: Path, grid: str, name: str, monkeypatch) -
 def test_tiny_model_matches_its_folder(pipeline: Pipeline) -> None:
     assert pipeline.config == TINY
     assert pipeline.metadata["step"] == 7
+
+
+def test_presets_hold_where_nothing_is_given(pipeline: Pipeline) -> None:
+    settings = pipeline.plan("a star", preset="fast").settings
+    assert (settings.num_steps, type(settings.solver).__name__) == (30, "DPMSolverPP2M")
+    assert settings.guidance_scale == 4.0
+    given = pipeline.plan("a star", preset="fast", num_inference_steps=5, solver="euler").settings
+    assert (given.num_steps, given.solver) == (5, Euler())
+    assert type(pipeline.plan("a star").settings.solver) is Euler
+    with pytest.raises(UserError, match="unknown preset 'quick'; choices: fast"):
+        pipeline.plan("a star", preset="quick")

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import safetensors
 import safetensors.numpy
 from i1_hooks import UserError, from_dict, get_registry, to_dict
 
 from i1_model.config import ModelConfig
-from i1_model.names import from_released, to_released
+from i1_model.formats.dtypes import WeightDtype, weight_dtype
+from i1_model.formats.safetensors_file import safetensors_arrays
+from i1_model.names import Progress, from_released, to_released
 
 FORMAT = "i1-model"
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 _RESERVED = ("format", "format_version", "model", "plugins")
-_STORED_DTYPES = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(jnp.bfloat16)}
-
-WeightDtype = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -70,17 +67,8 @@ def save_model(
     for key in _RESERVED:
         if key in metadata:
             raise UserError(f"metadata key {key!r} is reserved; reserved are {', '.join(_RESERVED)}")
-    text = json.dumps(
-        {
-            "format": FORMAT,
-            "format_version": FORMAT_VERSION,
-            "model": to_dict(config),
-            "plugins": get_registry().installed(),
-            **metadata,
-        },
-        indent=2,
-    )
-    numpy_dtype = _numpy_dtype(dtype)
+    text = json.dumps(to_record(config, metadata), indent=2)
+    numpy_dtype = weight_dtype(dtype)
     arrays = to_released(jax.device_get(params))
     stored = {
         name.replace("/", "."): np.ascontiguousarray(np.asarray(array).astype(numpy_dtype))
@@ -96,12 +84,20 @@ def save_model(
     return folder
 
 
-def load_model(folder: str | os.PathLike[str], dtype: WeightDtype = "float32") -> LoadedModel:
+def load_model(
+    folder: str | os.PathLike[str],
+    dtype: WeightDtype = "float32",
+    *,
+    sharding: Callable[[str, tuple[int, ...]], Any] | None = None,
+    progress: Progress | None = None,
+) -> LoadedModel:
     """Reads a model folder.
 
     Args:
         folder: holds `config.json` and `model.safetensors`.
         dtype: of the returned parameters, whatever was stored; frozen tables stay float32.
+        sharding: as for `i1_model.names.from_released`.
+        progress: likewise.
 
     Raises:
         UserError: for a missing, truncated or foreign file, an absent plugin, or weights that do not fit the
@@ -110,22 +106,16 @@ def load_model(folder: str | os.PathLike[str], dtype: WeightDtype = "float32") -
     folder = Path(folder)
     config, metadata = read_config(folder)
     path = folder / WEIGHTS_FILE
+    if not path.is_file():
+        raise UserError(f"{folder} has no {WEIGHTS_FILE}: the model folder is incomplete")
+    target = weight_dtype(dtype)
     try:
-        stored = safetensors.deserialize(path.read_bytes())
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} has no {WEIGHTS_FILE}: the model folder is incomplete") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except safetensors.SafetensorError as error:
-        raise UserError(
-            f"{path} is truncated or not a safetensors file ({error}): save or copy it again"
-        ) from error
-    numpy_dtype = _numpy_dtype(dtype)
-    arrays = {
-        name.replace(".", "/"): _array(path, name, tensor).astype(numpy_dtype) for name, tensor in stored
-    }
-    try:
-        params = from_released(config, arrays)
+        params = from_released(
+            config,
+            {name.replace(".", "/"): array.astype(target) for name, array in safetensors_arrays(path).items()},
+            sharding=sharding,
+            progress=progress,
+        )
     except UserError as error:
         raise UserError(f"{path} does not fit {CONFIG_FILE} beside it: {error}") from error
     return LoadedModel(config, params, metadata)
@@ -149,17 +139,46 @@ def read_config(folder: str | os.PathLike[str]) -> tuple[ModelConfig, dict[str, 
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
         raise UserError(f"{path} is truncated or not JSON: {error}") from error
+    return from_record(data, str(path))
+
+
+def to_record(config: ModelConfig, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what `config.json` holds, JSON-ready.
+
+    Args:
+        config: the model's configuration.
+        metadata: as in `LoadedModel`; without `plugins`, those installed here are written.
+    """
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "model": to_dict(config),
+        "plugins": get_registry().installed(),
+        **metadata,
+    }
+
+
+def from_record(data: Any, where: str) -> tuple[ModelConfig, dict[str, Any]]:
+    """Returns the configuration and the metadata of a record; the inverse of `to_record`.
+
+    Args:
+        data: what JSON gave.
+        where: the file, for messages.
+
+    Raises:
+        UserError: for another format, or an absent plugin.
+    """
     if not isinstance(data, dict) or data.get("format") != FORMAT or "model" not in data:
-        raise UserError(f'{path} is not the configuration of a model: expected "format": "{FORMAT}"')
+        raise UserError(f'{where} is not the configuration of a model: expected "format": "{FORMAT}"')
     version = data.get("format_version")
     if version != FORMAT_VERSION:
         raise UserError(
-            f"{path} has format_version {version!r}, this i1 reads {FORMAT_VERSION}: update i1-model"
+            f"{where} has format_version {version!r}, this i1 reads {FORMAT_VERSION}: update i1-model"
         )
     try:
         config = from_dict(ModelConfig, data["model"], "model")
     except UserError as error:
-        raise UserError(f"{path}: {error}{_absent_plugins(data.get('plugins', {}))}") from error
+        raise UserError(f"{where}: {error}{_absent_plugins(data.get('plugins', {}))}") from error
     return config, {
         key: value for key, value in data.items() if key not in ("format", "format_version", "model")
     }
@@ -173,14 +192,6 @@ def _absent_plugins(stored: Mapping[str, str]) -> str:
     return f". The model was saved with plugins that are not installed here: {names}"
 
 
-def _array(path: Path, name: str, tensor: Mapping[str, Any]) -> np.ndarray:
-    # safetensors.numpy cannot read bfloat16, hence the buffers.
-    if tensor["dtype"] not in _STORED_DTYPES:
-        choices = ", ".join(_STORED_DTYPES)
-        raise UserError(f"{path}: {name} is stored as {tensor['dtype']}, this i1 reads {choices}")
-    return np.frombuffer(tensor["data"], _STORED_DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
-
-
 def _write(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -191,9 +202,3 @@ def _write(path: Path, data: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _numpy_dtype(dtype: str) -> np.dtype[Any]:
-    if dtype not in ("float32", "bfloat16"):
-        raise UserError(f"dtype {dtype!r} of weights: choose float32 or bfloat16")
-    return np.dtype(np.float32) if dtype == "float32" else np.dtype(jnp.bfloat16)

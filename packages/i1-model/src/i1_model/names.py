@@ -16,7 +16,7 @@ Plugins that follow none of these patterns get their plain paths.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -28,6 +28,8 @@ from jax import Array
 
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
+from i1_model.formats.lazy import LazyArray
+from i1_model.formats.reading import aligned
 from i1_model.layers.positions import FrozenTable
 
 _ADAPTER = re.compile(r"adapters/(\d+)/([^/]+)(.*)")
@@ -53,15 +55,28 @@ def to_released(params: Any) -> dict[str, Array]:
     return dict(sorted(arrays.items()))
 
 
-def from_released(config: ModelConfig, arrays: Mapping[str, Any]) -> nnx.State:
+Progress = Callable[[int, int], None]
+"""Called after every array that is read, with the bytes done and the bytes in all, as they are kept."""
+
+
+def from_released(
+    config: ModelConfig,
+    arrays: Mapping[str, Any],
+    *,
+    sharding: Callable[[str, tuple[int, ...]], Any] | None = None,
+    progress: Progress | None = None,
+) -> nnx.State:
     """Returns the parameters of a denoiser from arrays under released names; the inverse of `to_released`.
 
     Frozen tables are recomputed, since they depend on the resolution alone; given ones are not read.
 
     Args:
         config: the model.
-        arrays: one array per released name; they keep their dtypes. Those that have a shape and are read by
-            `np.asarray` are read one after the other.
+        arrays: one array per released name; they keep their dtypes. A `LazyArray` is read into the memory
+            of the parameter itself, one after the other.
+        sharding: returns the `jax.sharding.Sharding` (or device, or None) of a parameter, given its path
+            joined by `/` and its shape.
+        progress: told how far reading is.
 
     Raises:
         UserError: listing all names that are missing, unknown or of another shape.
@@ -78,11 +93,18 @@ def from_released(config: ModelConfig, arrays: Mapping[str, Any]) -> nnx.State:
     given = {name: array for name, array in arrays.items() if name not in not_read}
     check_arrays(_shapes(expected, names), given)
 
+    total, done = sum(given[name].size * given[name].dtype.itemsize for name in given), 0
+
     def load(path: str) -> Array:
+        nonlocal done
         name = names[path]
-        if isinstance(name, str):
-            return _on_device(arrays[name])
-        return _join([arrays[n] for n in name])
+        loaded = _on_device(arrays[name]) if isinstance(name, str) else _join([arrays[n] for n in name])
+        if sharding is not None:
+            loaded = jax.device_put(loaded, sharding(path, loaded.shape))
+        done += loaded.nbytes
+        if progress is not None:
+            progress(done, total)
+        return loaded
 
     treedef = jax.tree.structure(trained)
     loaded = jax.tree.unflatten(treedef, [load(path) for path in expected])
@@ -166,14 +188,25 @@ def _join(layers: list[Any]) -> Array:
     """Stacks the layers, on the host unless they are on the device."""
     if all(isinstance(layer, jax.Array) for layer in layers):
         return jnp.stack(layers)
-    stacked = np.empty((len(layers), *layers[0].shape), layers[0].dtype)
-    for index, layer in enumerate(layers):
-        stacked[index] = np.asarray(layer)
-    return jnp.asarray(stacked)
+    stacked = aligned((len(layers), *layers[0].shape), layers[0].dtype)
+    for layer, out in zip(layers, stacked, strict=True):
+        _read(layer, out)
+    return jax.device_put(stacked, may_alias=True)
 
 
 def _on_device(array: Any) -> Array:
-    return array if isinstance(array, jax.Array) else jnp.asarray(np.asarray(array))
+    if isinstance(array, jax.Array):
+        return array
+    host = aligned(array.shape, array.dtype)
+    _read(array, host)
+    return jax.device_put(host, may_alias=True)
+
+
+def _read(array: Any, out: np.ndarray) -> None:
+    if isinstance(array, LazyArray):
+        array.copy_to(out)
+    else:
+        out[...] = np.asarray(array)
 
 
 def _layer(stacked: Any, index: int) -> Any:

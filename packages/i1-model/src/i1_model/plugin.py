@@ -99,3 +99,9 @@ def i1_autoencoders() -> list[Component]:
             "exactly invertible space-to-channel, no weights",
         ),
     ]
+
+
+@hookimpl
+def i1_commands() -> list[Component]:
+    """Offers `i1 convert`."""
+    return [Component("convert", "i1_model.convert_cli:main", "write a model in another form")]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from encoder_folders import write_weights
 from i1_hooks import UserError
-from i1_model.text_encoders import weights
+from i1_model.formats import reading
 from i1_model.text_encoders.weights import Stored, find_tensors, load_weights
 
 LAYOUT = {
@@ -40,7 +40,7 @@ def test_layers_are_stacked(tmp_path, shards, prefix):
 @pytest.mark.parametrize("stored_dtype", [np.float32, np.float16, jnp.bfloat16])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_dtypes_converted_in_pieces(tmp_path, monkeypatch, stored_dtype, dtype):
-    monkeypatch.setattr(weights, "_PIECE", 7)
+    monkeypatch.setattr(reading, "PIECE", 7)
     stored = arrays(dtype=stored_dtype)
     write_weights(tmp_path, stored)
     params = load_weights(tmp_path, LAYOUT, dtype)
@@ -74,18 +74,21 @@ def test_truncated_anywhere(tmp_path):
     data = file.read_bytes()
     for size in (0, 4, 9, 60, len(data) - 40, len(data) - 1):
         file.write_bytes(data[:size])
-        with pytest.raises(UserError, match="truncated or not a safetensors file"):
+        with pytest.raises(UserError, match="model.safetensors is truncated or"):
             find_tensors(tmp_path)
+    file.write_bytes(data + b"more")
+    with pytest.raises(UserError, match=f"has {len(data) + 4} bytes instead of {len(data)}"):
+        find_tensors(tmp_path)
 
 
 def test_foreign_files(tmp_path):
-    with pytest.raises(UserError, match="has neither"):
+    with pytest.raises(UserError, match="has no model.safetensors"):
         find_tensors(tmp_path)
     file = tmp_path / "model.safetensors"
     for header in ([1], {"x": 3}, {"x": {"dtype": "F32", "shape": [9], "data_offsets": [0, 8]}}):
         text = json.dumps(header).encode()
         file.write_bytes(len(text).to_bytes(8, "little") + text + b"\0" * 8)
-        with pytest.raises(UserError, match="not a safetensors file"):
+        with pytest.raises(UserError, match="is truncated or"):
             find_tensors(tmp_path)
 
 
@@ -93,7 +96,7 @@ def test_integers_are_refused_where_weights_belong_and_ignored_elsewhere(tmp_pat
     write_weights(tmp_path, {**arrays(), "position_ids": np.zeros(2, np.int64)})
     assert set(load_weights(tmp_path, LAYOUT, "float32", ignored="position_ids")) == set(LAYOUT)
     write_weights(tmp_path, {**arrays(), "embed.weight": np.zeros((5, 4), np.int32)})
-    with pytest.raises(UserError, match=r"embed\.weight is stored as I32 instead of F32, F16, BF16"):
+    with pytest.raises(UserError, match=r"embed\.weight is stored as int32, not as floating-point"):
         load_weights(tmp_path, LAYOUT, "float32")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from i1_sample.pipeline import Pipeline, SampleOutput, StepEvent
+    from i1_sample.job import SampleOutput, StepEvent
+    from i1_sample.pipeline import Pipeline
 
 __all__ = ["Pipeline", "SampleOutput", "StepEvent"]
 

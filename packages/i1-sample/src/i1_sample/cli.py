@@ -15,7 +15,7 @@ from i1_hooks import CommandParser, UserError, get_registry
 from i1_sample.outputs import output_paths
 
 if TYPE_CHECKING:
-    from i1_sample.pipeline import Job, StepEvent
+    from i1_sample.job import Job, StepEvent
 
 _EPILOG = """\
 A component (--solver, --time-grid, --guidance, --rewriter) is a name, or JSON with its fields:
@@ -24,7 +24,7 @@ Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, by default $XDG_CACHE_
 ~/.cache/i1/jax, which makes every run after the first start in seconds.
 """
 _COMPONENTS = (
-    ("solver", "solvers", "euler"),
+    ("solver", "solvers", None),
     ("time_grid", "time_grids", "shifted"),
     ("guidance", "guidances", "cfg"),
     ("rewriter", "rewriters", "none"),
@@ -48,7 +48,21 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="one prompt per line, after those on the command line",
     )
-    add("--model", default="scenes", help="a model folder, a training workdir, or a name (default: scenes)")
+    add(
+        "--model",
+        default="scenes",
+        help="a model folder, a training workdir, a released checkpoint, a name, or a repository on the "
+        "Hugging Face Hub such as zlab-princeton/i1-3B (default: scenes)",
+    )
+    add("--revision", metavar="REV", help="branch, tag or commit of the model's repository")
+    add("--resolution", type=int, metavar="PX", help="edge of the pictures, a multiple of 16 for i1")
+    add("--text-encoder", metavar="PATH", help="folder with the text encoder's weights")
+    add("--vae", metavar="PATH", help="folder with the autoencoder's weights")
+    add(
+        "--offload",
+        action="store_true",
+        help="free the text encoder before the denoiser is loaded: least memory",
+    )
     add("--output", "--outdir", type=Path, metavar="PATH", help="F.png (numbered for several), or a folder")
     add("--num-images", type=int, default=1, metavar="N", help="pictures per prompt (default: 1)")
     add("--seed", type=int, default=0, help="of the noise (default: 0)")
@@ -74,8 +88,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--shift", type=float, metavar="S", help=f"of the time grid; 0 is none ({model_default})")
     for name, kind, default in _COMPONENTS:
         flag, names = f"--{name.replace('_', '-')}", ", ".join(get_registry().components(kind))
-        add(flag, default=default, metavar="NAME", help=f"{names} (default: {default})")
-    add("--dtype", choices=("float32", "bfloat16"), help=f"of activations ({model_default})")
+        told = default or "euler, or the preset's"
+        add(flag, default=default, metavar="NAME", help=f"{names} (default: {told})")
+    add("--preset", choices=("fast",), help="fast: 30 steps of dpmpp_2m, where --steps and --solver are not given")
+    add("--dtype", choices=("float32", "bfloat16"), help=f"of weights and activations ({model_default})")
     return parser
 
 
@@ -95,12 +111,24 @@ def main(argv: Sequence[str]) -> int:
         parser.error("no prompt: give one in quotation marks, or a --prompts-file")
     if arguments.num_images < 1:
         parser.error(f"--num-images must be at least 1, got {arguments.num_images}")
-    components = {name: _component(kind, getattr(arguments, name)) for name, kind, _ in _COMPONENTS}
+    components = {
+        name: _component(kind, given)
+        for name, kind, _ in _COMPONENTS
+        if (given := getattr(arguments, name)) is not None
+    }
     paths = output_paths(arguments.output, prompts, arguments.num_images)
 
     from i1_sample.pipeline import Pipeline
 
-    pipeline = Pipeline.from_pretrained(arguments.model, dtype=arguments.dtype)
+    pipeline = Pipeline.from_pretrained(
+        arguments.model,
+        resolution=arguments.resolution,
+        dtype=arguments.dtype,
+        text_encoder=arguments.text_encoder,
+        vae=arguments.vae,
+        revision=arguments.revision,
+        offload=arguments.offload,
+    )
     job = pipeline.plan(
         prompts,
         num_inference_steps=arguments.steps,
@@ -111,6 +139,7 @@ def main(argv: Sequence[str]) -> int:
         num_images_per_prompt=arguments.num_images,
         batch_size=arguments.batch_size,
         first_index=arguments.start_index,
+        preset=arguments.preset,
         **components,
     )
     from PIL import Image

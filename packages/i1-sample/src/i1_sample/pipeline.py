@@ -2,134 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Unpack
 
 import jax
 import numpy as np
 from i1_hooks import UserError, from_dict
-from i1_model.checkpoint import LoadedModel, load_model
+from i1_model.checkpoint import LoadedModel
+from i1_model.formats.dtypes import WeightDtype
 from PIL import Image
 
 from i1_sample.compilation_cache import enable_compilation_cache
 from i1_sample.guidances.base import GuidanceConfig
-from i1_sample.models import find_model
+from i1_sample.job import LARGEST_BATCH, Job, OutputType, SampleOptions, SampleOutput, StepEvent
+from i1_sample.loading import find_parts
 from i1_sample.programs import Programs
 from i1_sample.rewriters.base import RewriterConfig
 from i1_sample.settings import (
     Choice,
-    SampleSettings,
     SamplingDefaults,
     check_integer,
     component,
+    find_preset,
     resolve_settings,
 )
 from i1_sample.solvers.base import SolverConfig
 from i1_sample.time_grids import TimeGridConfig
 
-ComputeDtype = Literal["float32", "bfloat16"]
-OutputType = Literal["pil", "np", "latent"]
-LARGEST_BATCH = 8
-"""Images per batch unless the caller says otherwise."""
-
-
-class SampleOptions(TypedDict, total=False):
-    """The options of `Pipeline.plan`, which describes them."""
-
-    num_inference_steps: int | None
-    guidance_scale: float | None
-    guidance_rescale: float | None
-    shift: float | None
-    seed: int
-    num_images_per_prompt: int
-    batch_size: int | None
-    first_index: int
-    solver: SolverConfig | Choice
-    time_grid: TimeGridConfig | Choice
-    guidance: GuidanceConfig | Choice
-    rewriter: RewriterConfig | Choice
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One call, resolved: which images are made, and how.
-
-    Attributes:
-        prompts: as given.
-        rewritten: as encoded.
-        images_per_prompt: pictures of each prompt; those of one prompt are neighbours.
-        seed: of all noise.
-        first_index: index k of the first image.
-        batch_size: rows of every compiled batch; a last, smaller batch is padded.
-        settings: the rest.
-    """
-
-    prompts: tuple[str, ...]
-    rewritten: tuple[str, ...]
-    images_per_prompt: int
-    seed: int
-    first_index: int
-    batch_size: int
-    settings: SampleSettings
-
-    @property
-    def num_images(self) -> int:
-        """Pictures in all."""
-        return len(self.prompts) * self.images_per_prompt
-
-
-@dataclass(frozen=True)
-class StepEvent:
-    """The state after one step of one batch.
-
-    Attributes:
-        positions: which of the job's images are in this batch, counted from 0.
-        step: steps done, from 1.
-        num_steps: steps in all.
-        time: where the latents are, 1 at the end.
-        padded_latents: (batch_size, h, w, C) float32 on the device; rows beyond the batch's are padding.
-    """
-
-    positions: range
-    step: int
-    num_steps: int
-    time: float
-    padded_latents: jax.Array
-    _decode: Callable[[jax.Array], jax.Array] = dataclasses.field(repr=False)
-
-    @property
-    def is_last(self) -> bool:
-        """Whether the batch is finished."""
-        return self.step == self.num_steps
-
-    @property
-    def latents(self) -> np.ndarray:
-        """The latents of the batch's images, (b, h, w, C) float32 on the host."""
-        return np.asarray(self.padded_latents)[: len(self.positions)]
-
-    def images(self) -> np.ndarray:
-        """Decodes the latents as they are: the pictures at the last step, a preview before.
-
-        Returns:
-            (b, H, W, 3) uint8.
-        """
-        return np.asarray(self._decode(self.padded_latents))[: len(self.positions)]
-
-
-@dataclass(frozen=True)
-class SampleOutput:
-    """What a call of the pipeline returns.
-
-    Attributes:
-        images: Pillow images, or one array: (N, H, W, 3) uint8 pixels or (N, h, w, C) float32 latents.
-        job: how they were made.
-    """
-
-    images: list[Image.Image] | np.ndarray
-    job: Job
+__all__ = ["Job", "Pipeline", "SampleOptions", "SampleOutput", "StepEvent"]
 
 
 class Pipeline:
@@ -138,40 +39,91 @@ class Pipeline:
     Args:
         model: a loaded model.
         name: what metadata calls it.
+        revision: the commit of its repository, for metadata.
         programs: compiled parts to share with another pipeline of the same configuration.
+        load_params: reads the parameters where `model.params` is None.
+        offload: whether text encoders are freed before denoising.
 
     Example:
         pipeline = Pipeline.from_pretrained("scenes")
         pipeline("a red circle above a blue square", seed=1).images[0].save("picture.png")
     """
 
-    def __init__(self, model: LoadedModel, *, name: str = "model", programs: Programs | None = None) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        name: str = "model",
+        revision: str | None = None,
+        programs: Programs | None = None,
+        load_params: Callable[[], Any] | None = None,
+        offload: bool = False,
+    ) -> None:
         self.config = model.config
-        self.params = model.params
         self.metadata = model.metadata
         self.name = name
+        self.revision = revision
+        self.offload = offload
         self.programs = programs or Programs(model.config)
         self.defaults = from_dict(SamplingDefaults, model.metadata.get("sampling", {}), "sampling")
+        self._params = model.params
+        self._load_params = load_params
 
     @classmethod
-    def from_pretrained(cls, model: str | os.PathLike[str], *, dtype: ComputeDtype | None = None) -> Pipeline:
+    def from_pretrained(
+        cls,
+        model: str | os.PathLike[str],
+        *,
+        resolution: int | None = None,
+        dtype: WeightDtype | None = None,
+        text_encoder: str | os.PathLike[str] | None = None,
+        vae: str | os.PathLike[str] | None = None,
+        revision: str | None = None,
+        offload: bool = False,
+    ) -> Pipeline:
         """Loads a model, and turns JAX's persistent compilation cache on.
 
+        On a terminal a bar shows how far the weights are read.
+
         Args:
-            model: a model folder, a training workdir (its newest checkpoint), or a registered name.
-            dtype: of activations and matrix products; by default the model's own. Parameters stay float32.
+            model: a model folder, a training workdir (its newest checkpoint), a registered name, a folder in
+                the layout of diffusers, a released checkpoint file or a folder of them, or a repository on
+                the Hugging Face Hub such as `zlab-princeton/i1-3B`, which is downloaded into its cache.
+            resolution: pixels, a multiple of 16 for i1; None is the model's own, the largest published one.
+            dtype: of weights, activations and matrix products; by default those of the model's configuration,
+                with weights in float32.
+            text_encoder: folder or repository of the text encoder's weights; by default the model's own.
+            vae: likewise of the autoencoder.
+            revision: of the model's repository; None takes that of `i1_sample.hub.REVISIONS`, else `main`.
+            offload: holds the weights of one part at a time: the text encoders are read first and freed
+                before the denoiser is read, and read again by a later call.
 
         Raises:
-            UserError: when there is no such model, or its files do not fit.
+            UserError: when there is no such model, its files do not fit, or a repository cannot be had.
         """
-        folder = find_model(model)
+        parts = find_parts(
+            model,
+            resolution=resolution,
+            dtype=dtype,
+            text_encoder=text_encoder,
+            vae=vae,
+            revision=revision,
+        )
         enable_compilation_cache()
-        loaded = load_model(folder)
-        if dtype is not None:
-            loaded = dataclasses.replace(
-                loaded, config=dataclasses.replace(loaded.config, compute_dtype=dtype)
-            )
-        return cls(loaded, name=os.fspath(model))
+        return cls(
+            LoadedModel(parts.config, None if offload else parts.load_params(), parts.metadata),
+            name=parts.name,
+            revision=parts.revision,
+            load_params=parts.load_params,
+            offload=offload,
+        )
+
+    @property
+    def params(self) -> Any:
+        """The denoiser's parameters, read at their first use."""
+        if self._params is None and self._load_params is not None:
+            self._params = self._load_params()
+        return self._params
 
     def __call__(
         self,
@@ -235,10 +187,11 @@ class Pipeline:
         num_images_per_prompt: int = 1,
         batch_size: int | None = None,
         first_index: int = 0,
-        solver: SolverConfig | Choice = "euler",
+        solver: SolverConfig | Choice | None = None,
         time_grid: TimeGridConfig | Choice = "shifted",
         guidance: GuidanceConfig | Choice = "cfg",
         rewriter: RewriterConfig | Choice = "none",
+        preset: str | None = None,
     ) -> Job:
         """Checks options and completes them with the model's defaults.
 
@@ -252,10 +205,12 @@ class Pipeline:
             num_images_per_prompt: pictures of each prompt.
             batch_size: rows per batch; changes speed and memory, not the pictures.
             first_index: k of the first image, to make later images of a series alone.
-            solver: an object, a registered name, or a mapping with the name under `component`.
+            solver: an object, a registered name, or a mapping with the name under `component`; Euler's
+                unless a preset says otherwise.
             time_grid: likewise.
             guidance: likewise.
             rewriter: likewise.
+            preset: one of `i1_sample.settings.PRESETS`, whose options hold where none is given.
 
         Raises:
             UserError: for an option of a wrong type, name or range, or a prompt that an encoder refuses.
@@ -269,13 +224,14 @@ class Pipeline:
         num_images = len(prompts) * num_images_per_prompt
         size = min(num_images, LARGEST_BATCH) if batch_size is None else batch_size
         check_integer("batch size", size, 1)
+        chosen = find_preset(preset)
         settings = resolve_settings(
             self.defaults,
-            num_inference_steps=num_inference_steps,
+            num_inference_steps=chosen.steps if num_inference_steps is None else num_inference_steps,
             guidance_scale=guidance_scale,
             guidance_rescale=guidance_rescale,
             shift=shift,
-            solver=solver,
+            solver=chosen.solver if solver is None else solver,
             time_grid=time_grid,
             guidance=guidance,
         )
@@ -289,24 +245,31 @@ class Pipeline:
             first_index=first_index,
             batch_size=size,
             settings=settings,
+            preset=preset,
         )
 
     def run(self, job: Job) -> Iterator[StepEvent]:
         """Yields the events of a planned job; each prompt is encoded once."""
         size = job.batch_size
-        for first in range(0, len(job.rewritten), size):
-            prompts = _padded(job.rewritten[first : first + size], size)
-            conditioning = self.programs.condition(
-                self.params,
-                self.programs.encoder_params,
-                self.programs.tokenize(prompts),
-                job.settings.is_guided,
-            )
+        encoded = self._encoded(job)
+        if self.offload:
+            encoded = iter(list(encoded))
+            self.programs.release_text_encoders()
+        for first, captions, masks in encoded:
+            conditioning = self.programs.condition(self.params, captions, masks, job.settings.is_guided)
             last = min(first + size, len(job.rewritten))
             stop = last * job.images_per_prompt
             for start in range(first * job.images_per_prompt, stop, size):
                 positions = range(start, min(start + size, stop))
                 yield from self._run_batch(job, positions, first, conditioning)
+
+    def _encoded(self, job: Job) -> Iterator[tuple[int, Any, Any]]:
+        """Yields the index of the first prompt, the captions and the masks of every batch of prompts."""
+        for first in range(0, len(job.rewritten), job.batch_size):
+            prompts = _padded(job.rewritten[first : first + job.batch_size], job.batch_size)
+            tokens = self.programs.tokenize(prompts)
+            captions = self.programs.encode(self.programs.encoder_params, tokens)
+            yield first, captions, [of_encoder["mask"] for of_encoder in tokens]
 
     def _run_batch(
         self, job: Job, positions: range, first_prompt: int, conditioning: Any

@@ -9,12 +9,14 @@ import platform
 from pathlib import Path
 from typing import Any
 
-import jax
 from i1_hooks import ComponentConfig, UserError, get_registry, to_dict
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from i1_sample.pipeline import Job, Pipeline
+from i1_sample.job import Job
+from i1_sample.pipeline import Pipeline
+
+_DISTRIBUTIONS = ("i1-sample", "i1-model", "i1-hooks", "jax", "jaxlib", "flax", "numpy", "pillow")
 
 
 def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
@@ -40,15 +42,16 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
         "solver": _component(settings.solver),
         "time_grid": _component(settings.time_grid),
         "guidance": _component(settings.guidance),
+        "preset": job.preset,
         "model": pipeline.name,
+        "revision": pipeline.revision,
         "model_step": pipeline.metadata.get("step"),
         "recipe": pipeline.metadata.get("recipe"),
         "config": to_dict(pipeline.config),
         "plugins": get_registry().installed(),
         "versions": {
             "python": platform.python_version(),
-            "jax": jax.__version__,
-            "i1-sample": importlib.metadata.version("i1-sample"),
+            **{name: importlib.metadata.version(name) for name in _DISTRIBUTIONS},
         },
     }
 
@@ -64,6 +67,8 @@ def parameters_text(record: dict[str, Any]) -> str:
         "Image index": record["index"],
         "Size": f"{record['width']}x{record['height']}",
         "Model": record["model"],
+        **({"Model hash": record["revision"][:10]} if record["revision"] else {}),
+        "Version": f"i1-sample {record['versions']['i1-sample']}",
     }
     return f"{record['rewritten_prompt']}\n" + ", ".join(f"{name}: {value}" for name, value in fields.items())
 

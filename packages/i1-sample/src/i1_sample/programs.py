@@ -10,8 +10,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from i1_model.autoencoders import Autoencoder
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
+from i1_model.text_encoders import TextEncoder
 
 from i1_sample.guidances.base import GuidanceConfig
 from i1_sample.solvers.base import SolverConfig
@@ -21,10 +23,11 @@ class Programs:
     """Everything that is compiled for one model configuration; parameters are arguments.
 
     Args:
-        config: the model. Its frozen encoders and autoencoder are built here.
+        config: the model. Its frozen encoders and autoencoder are built when first used.
 
     Attributes:
-        condition: encodes prompts, see `_condition`.
+        encode: embeds prompts, see `_encode`.
+        condition: adapts their embeddings, see `_condition`.
         select: takes rows of a conditioning, see `_select`.
         start: draws noise, see `_start`.
         step: advances a batch, see `_step`.
@@ -33,14 +36,34 @@ class Programs:
 
     def __init__(self, config: ModelConfig) -> None:
         self.config = config
-        self.text_encoders = [encoder.build() for encoder in config.text_encoders]
-        self.autoencoder = config.autoencoder.build()
-        self.encoder_params = [encoder.params for encoder in self.text_encoders]
+        self._text_encoders: list[TextEncoder] | None = None
+        self.encode = jax.jit(self._encode)
         self.condition = jax.jit(self._condition, static_argnums=3)
         self.select = jax.jit(self._select)
         self.start = jax.jit(self._start, static_argnums=2)
         self.step = jax.jit(self._step, static_argnums=(7, 8))
         self.decode = jax.jit(self._decode)
+
+    @property
+    def text_encoders(self) -> list[TextEncoder]:
+        """The frozen text encoders, with their weights."""
+        if self._text_encoders is None:
+            self._text_encoders = [encoder.build() for encoder in self.config.text_encoders]
+        return self._text_encoders
+
+    @property
+    def encoder_params(self) -> list[Any]:
+        """The text encoders' arrays."""
+        return [encoder.params for encoder in self.text_encoders]
+
+    def release_text_encoders(self) -> None:
+        """Lets go of the text encoders and their arrays until they are used again."""
+        self._text_encoders = None
+
+    @functools.cached_property
+    def autoencoder(self) -> Autoencoder:
+        """The frozen autoencoder, with its weights."""
+        return self.config.autoencoder.build()
 
     @functools.cached_property
     def _graph(self) -> Any:
@@ -58,25 +81,31 @@ class Programs:
         """
         return [encoder.tokenize(prompts) for encoder in self.text_encoders]
 
-    def _condition(
-        self, params: Any, encoder_params: Any, tokens: Sequence[Mapping[str, Any]], guided: bool
-    ) -> Any:
-        """Encodes P prompts.
+    def _encode(self, encoder_params: Any, tokens: Sequence[Mapping[str, Any]]) -> list[jax.Array]:
+        """Returns the embeddings (P, T, W) of P prompts by every text encoder.
+
+        Args:
+            encoder_params: the text encoders'.
+            tokens: what `tokenize` returned.
+        """
+        return [
+            encoder.encode(frozen, of_encoder)
+            for encoder, frozen, of_encoder in zip(self.text_encoders, encoder_params, tokens, strict=True)
+        ]
+
+    def _condition(self, params: Any, captions: list[jax.Array], masks: list[Any], guided: bool) -> Any:
+        """Adapts P encoded prompts.
 
         Args:
             params: the denoiser's.
-            encoder_params: the text encoders'.
-            tokens: what `tokenize` returned.
+            captions: what `encode` returned.
+            masks: (P, T) bool of every text encoder.
             guided: whether the unconditional branch follows, with the null captions and the prompts' masks.
 
         Returns:
             A conditioning of P rows, or 2P when guided.
         """
-        captions = [
-            encoder.encode(frozen, of_encoder)
-            for encoder, frozen, of_encoder in zip(self.text_encoders, encoder_params, tokens, strict=True)
-        ]
-        masks = [jnp.asarray(of_encoder["mask"], bool) for of_encoder in tokens]
+        masks = [jnp.asarray(mask, bool) for mask in masks]
         denoiser = self._denoiser(params)
         if not guided:
             return denoiser.condition(captions, masks)

@@ -1,14 +1,23 @@
-"""A progress bar on the terminal."""
+"""Progress bars on the terminal."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
-from i1_sample.pipeline import StepEvent
+from i1_sample.job import StepEvent
 
 
 class StepBar:
@@ -31,3 +40,19 @@ class StepBar:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+@contextmanager
+def loading_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Shows on a terminal how many bytes of weights are read; gives what is to be called, or None elsewhere.
+
+    Args:
+        name: of the model.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (TextColumn(f"loading {name}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("bytes", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from i1_hooks import ComponentConfig, UserError, from_dict
+from i1_hooks import ComponentConfig, UserError, from_dict, unknown
 
 from i1_sample.guidances.base import GuidanceConfig
 from i1_sample.solvers.base import SolverConfig
@@ -35,6 +35,36 @@ class SamplingDefaults:
     guidance_scale: float = 12.0
     shift: float = 0.3
     rescale: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Options under one name; what the caller gives goes before.
+
+    Attributes:
+        steps: steps of the solver; None leaves the model's.
+        solver: the integrator.
+    """
+
+    steps: int | None = None
+    solver: str = "euler"
+
+
+PRESETS = {"fast": Preset(steps=30, solver="dpmpp_2m")}
+"""Never chosen but by name: a picture of a preset is not the published one."""
+
+
+def find_preset(name: str | None) -> Preset:
+    """Returns a preset, or without a name the one that changes nothing.
+
+    Raises:
+        UserError: for an unknown name.
+    """
+    if name is None:
+        return Preset()
+    if name not in PRESETS:
+        raise unknown("preset", name, PRESETS)
+    return PRESETS[name]
 
 
 @dataclass(frozen=True, kw_only=True)

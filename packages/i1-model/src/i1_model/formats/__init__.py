@@ -1,6 +1,19 @@
-"""Released checkpoints in: `.npz`, `.pt` and safetensors, read lazily, without PyTorch."""
+"""Checkpoints in files: `.npz`, `.pt` and safetensors, read lazily and without PyTorch."""
 
-from i1_model.formats.lazy import LazyArray
-from i1_model.formats.released import WeightsName, load_released, open_released
+from __future__ import annotations
 
-__all__ = ["LazyArray", "WeightsName", "load_released", "open_released"]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from i1_model.formats.released import WeightsName, load_released, open_released
+
+__all__ = ["WeightsName", "load_released", "open_released"]
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: the readers of single files are imported by modules that `released` builds upon.
+    if name in __all__:
+        from i1_model.formats import released
+
+        return getattr(released, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

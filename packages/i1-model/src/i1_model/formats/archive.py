@@ -7,11 +7,15 @@ import zipfile
 import zlib
 from pathlib import Path
 from types import TracebackType
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
 
+import numpy as np
 from i1_hooks import UserError
 
+from i1_model.formats import reading
+
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+_REST = 2**20
 
 
 class Archive:
@@ -61,6 +65,28 @@ class Archive:
             return self._zip.open(name)
         except (OSError, *_DAMAGE) as error:
             self.damaged(error)
+
+    def fill(self, name: str, stored: np.dtype[Any], out: np.ndarray, *, skip: int = 0) -> None:
+        """Reads an array from an entry, whose checksum is verified.
+
+        Args:
+            name: the entry.
+            stored: dtype in it.
+            out: filled in C order, in its own dtype.
+            skip: bytes before the array.
+
+        Raises:
+            UserError: when the bytes are damaged or too few.
+        """
+        with self.open(name) as file:
+            try:
+                file.read(skip)
+                if not reading.fill(file, stored, out):
+                    self.damaged(f"entry {name} is too short")
+                while file.read(_REST):
+                    pass
+            except (OSError, *_DAMAGE) as error:
+                self.damaged(error)
 
     def read(self, name: str) -> bytes:
         """Returns an entry's bytes.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,35 +12,80 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LazyArray:
-    """An array that `np.asarray` reads.
+    """An array that `copy_to` or `np.asarray` reads, once per call.
 
     Attributes:
         shape: its shape.
         dtype: its dtype, as returned.
-        read: returns the array as stored, any dtype.
+        stored: its dtype in the file.
+        fill: reads the array into one of the stored shape and any dtype, C-contiguous.
         axes: order of the stored axes in the returned array; None keeps it.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
-    read: Callable[[], np.ndarray]
+    stored: np.dtype[Any]
+    fill: Callable[[np.ndarray], None]
     axes: tuple[int, ...] | None = None
 
+    @classmethod
+    def of(cls, array: np.ndarray) -> LazyArray:
+        """Returns an array in memory as one of these."""
+
+        def fill(out: np.ndarray) -> None:
+            np.copyto(out, array, casting="unsafe")
+
+        return cls(array.shape, array.dtype, array.dtype, fill)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the returned array."""
+        return self.size * self.dtype.itemsize
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """The shape in the file."""
+        if self.axes is None:
+            return self.shape
+        return tuple(self.shape[self.axes.index(i)] for i in range(len(self.axes)))
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Strides, in elements, of the array in C order."""
+        return contiguous_strides(self.shape)
+
     def transpose(self, axes: tuple[int, ...]) -> LazyArray:
-        """Returns the array with the stored axes in this order."""
-        stored = (
-            self.shape if self.axes is None else [self.shape[self.axes.index(i)] for i in range(len(axes))]
-        )
-        return replace(self, shape=tuple(stored[axis] for axis in axes), axes=axes)
+        """Returns the array with its axes in this order."""
+        before = self.axes or tuple(range(len(self.shape)))
+        shape = tuple(self.shape[axis] for axis in axes)
+        return replace(self, shape=shape, axes=tuple(before[axis] for axis in axes))
 
     def astype(self, dtype: Any) -> LazyArray:
         """Returns the array in another dtype, rounded to nearest when read."""
         return replace(self, dtype=np.dtype(dtype))
 
+    def copy_to(self, out: np.ndarray) -> None:
+        """Reads the values into an array of the same shape and any dtype."""
+        if self.axes in (None, tuple(range(len(self.shape)))) and out.flags.c_contiguous:
+            self.fill(out)
+            return
+        stored = np.empty(self.stored_shape, out.dtype)
+        self.fill(stored)
+        out[...] = stored if self.axes is None else stored.transpose(self.axes)
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Reads the values."""
         del copy
-        array = self.read()
-        if self.axes is not None:
-            array = array.transpose(self.axes)
-        return array.astype(self.dtype if dtype is None else dtype, copy=False)
+        array = np.empty(self.stored_shape, self.dtype if dtype is None else dtype)
+        self.fill(array)
+        return array if self.axes is None else array.transpose(self.axes)
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Returns the strides, in elements, of an array in C order."""
+    return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))

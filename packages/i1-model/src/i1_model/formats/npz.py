@@ -49,8 +49,9 @@ def _array(archive: Archive, name: str) -> LazyArray:
         archive.damaged(f"entry {name} has the wrong size")
     dtype = np.dtype(jnp.bfloat16) if stored == np.dtype("V2") else stored
 
-    def read() -> np.ndarray:
-        flat = np.frombuffer(archive.read(name), dtype, offset=start)
-        return flat.reshape(shape, order="F" if fortran else "C")
+    def fill(out: np.ndarray) -> None:
+        archive.fill(name, dtype, out, skip=start)
 
-    return LazyArray(shape, dtype, read)
+    if not fortran:
+        return LazyArray(shape, dtype, dtype, fill)
+    return LazyArray(shape[::-1], dtype, dtype, fill).transpose(tuple(range(len(shape)))[::-1])

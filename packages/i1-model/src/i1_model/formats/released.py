@@ -7,26 +7,26 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import jax.numpy as jnp
 from flax import nnx
 from i1_hooks import UserError
 
 from i1_model.adapters import TransformerAdapter
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.backbones import DualStream
-from i1_model.checkpoint import WeightDtype
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.formats.archive import Archive
+from i1_model.formats.dtypes import WeightDtype, weight_dtype
 from i1_model.formats.lazy import LazyArray
 from i1_model.formats.npz import npz_arrays
-from i1_model.formats.safetensors_file import find_safetensors, safetensors_arrays
+from i1_model.formats.safetensors_file import find_safetensors, read_json, safetensors_arrays
 from i1_model.formats.torch_names import from_torch_names
 from i1_model.formats.torch_zip import is_torch_zip, read_torch_zip
-from i1_model.names import from_released
+from i1_model.names import Progress, from_released
 from i1_model.sizes import TIME_SHIFT
 from i1_model.text_encoders import TextEncoderConfig
 
@@ -40,6 +40,7 @@ def load_released(
     *,
     weights: WeightsName = "ema",
     dtype: WeightDtype = "float32",
+    progress: Progress | None = None,
 ) -> nnx.State:
     """Reads the parameters of a denoiser from a released checkpoint, array by array, in one pass.
 
@@ -48,6 +49,7 @@ def load_released(
         config: the model; its resolution may differ from the checkpoint's, since positions are recomputed.
         weights: as for `open_released`.
         dtype: of the parameters, rounded to nearest; frozen tables stay float32.
+        progress: as for `i1_model.names.from_released`.
 
     Returns:
         The state that `nnx.merge` takes.
@@ -56,9 +58,10 @@ def load_released(
         UserError: as `open_released`, or listing all names that are missing, unknown or of another shape.
     """
     with open_released(path, weights=weights) as arrays:
-        target = jnp.dtype(dtype)
+        target = weight_dtype(dtype)
         try:
-            return from_released(config, {name: array.astype(target) for name, array in arrays.items()})
+            given = {name: array.astype(target) for name, array in arrays.items()}
+            return from_released(config, given, progress=progress)
         except UserError as error:
             raise UserError(f"{path}: {error}") from error
 
@@ -83,6 +86,26 @@ def open_released(
         UserError: for a missing, truncated, corrupted or foreign file, pickled code, or weights it does
             not hold.
     """
+    with open_file(path, weights=weights) as file:
+        yield file.arrays
+
+
+@dataclass(frozen=True)
+class ReleasedFile:
+    """An open checkpoint.
+
+    Attributes:
+        arrays: one array per released JAX name, in that layout.
+        about: what the file says about itself beside the arrays, under `config` and `i1`; empty in a `.npz`.
+    """
+
+    arrays: dict[str, LazyArray]
+    about: dict[str, Any]
+
+
+@contextmanager
+def open_file(path: str | os.PathLike[str], *, weights: WeightsName = "ema") -> Iterator[ReleasedFile]:
+    """Opens a checkpoint as `open_released` does, with what it says about itself."""
     path = Path(path)
     if weights not in _NPZ_PREFIX:
         raise UserError(f"weights {weights!r}: choose {' or '.join(_NPZ_PREFIX)}")
@@ -91,18 +114,24 @@ def open_released(
     if path.suffix in (".safetensors", ".json"):
         if weights != "ema":
             raise UserError(f"{path} holds one set of weights, the averaged ones: choose weights 'ema'")
-        yield from_torch_names(safetensors_arrays(path))
+        beside = path.with_name("config.json")
+        config = read_json(beside) if beside.is_file() else {}
+        about = {"config": config, **({"i1": config["i1"]} if "i1" in config else {})}
+        yield ReleasedFile(from_torch_names(safetensors_arrays(path)), about)
         return
     with Archive(path) as archive:
         if is_torch_zip(archive):
-            yield from_torch_names(_torch_state(path, read_torch_zip(archive), weights))
+            saved = read_torch_zip(archive)
+            state = _torch_state(path, saved, weights)
+            about = {key: saved[key] for key in ("config", "i1") if isinstance(saved.get(key), dict)}
+            yield ReleasedFile(from_torch_names(state), about)
             return
         arrays = npz_arrays(archive, _NPZ_PREFIX[weights])
         if not arrays:
             raise UserError(
                 f"{path} has no entries {_NPZ_PREFIX[weights]}*: it holds no i1 training checkpoint"
             )
-        yield arrays
+        yield ReleasedFile(arrays, {})
 
 
 def infer_config(
@@ -137,6 +166,7 @@ def infer_config(
             num_heads=num_heads,
             patch_size=patch_size,
             depth=_count(arrays, r"blocks_(\d+)/norm1/scale"),
+            long_skip=any("/skip_linear_" in name for name in arrays),
         ),
         adapter=TransformerAdapter(num_blocks=norms // 2, num_heads=num_heads),
         text_encoders=text_encoders,

@@ -5,47 +5,43 @@ from __future__ import annotations
 import json
 import math
 import os
-import struct
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
 
+from i1_model.formats import reading
+from i1_model.formats.dtypes import SAFETENSORS_DTYPES
 from i1_model.formats.lazy import LazyArray
 
-_DTYPES = {
-    "BF16": np.dtype(jnp.bfloat16),
-    "F16": np.dtype(np.float16),
-    "F32": np.dtype(np.float32),
-    "F64": np.dtype(np.float64),
-    "I32": np.dtype(np.int32),
-    "I64": np.dtype(np.int64),
-    "U8": np.dtype(np.uint8),
-}
+_METADATA = "__metadata__"
 
 
 def safetensors_arrays(path: str | os.PathLike[str]) -> dict[str, LazyArray]:
-    """Returns the arrays of a safetensors file.
+    """Returns the arrays of a safetensors file, from the headers alone.
 
     Args:
         path: the file, or the `*.index.json` of a sharded one.
 
     Raises:
-        UserError: for a missing, truncated or foreign file, or a missing shard.
+        UserError: for a missing, truncated or foreign file, a size that is not the header's, or a missing
+            shard.
     """
     path = Path(path)
     if path.suffix != ".json":
         return _file_arrays(path)
     shards = read_json(path).get("weight_map")
-    if not isinstance(shards, dict):
+    if not isinstance(shards, dict) or not all(isinstance(name, str) for name in shards.values()):
         raise UserError(f"{path} is not the index of a sharded safetensors file: it has no weight_map")
-    arrays: dict[str, LazyArray] = {}
-    for shard in sorted(set(shards.values())):
-        arrays.update(_file_arrays(path.parent / Path(shard).name))
-    if absent := sorted(shards.keys() - arrays.keys()):
-        raise UserError(f"{path} lists arrays that its shards lack: {', '.join(absent)}")
+    files = [path.parent / Path(shard).name for shard in sorted(set(shards.values()))]
+    if absent := [file.name for file in files if not file.is_file()]:
+        raise UserError(
+            f"{path.parent} lacks {', '.join(absent)} that {path.name} names: copy or download what is missing"
+        )
+    arrays = {name: array for file in files for name, array in _file_arrays(file).items()}
+    if missing := sorted(shards.keys() - arrays.keys()):
+        raise UserError(f"{path} lists arrays that its shards lack: {', '.join(missing)}")
     return arrays
 
 
@@ -69,7 +65,7 @@ def read_json(path: Path) -> dict[str, Any]:
         UserError: when it cannot be read or is no JSON object.
     """
     try:
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except ValueError as error:
@@ -81,36 +77,47 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _file_arrays(path: Path) -> dict[str, LazyArray]:
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if length > size:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > size - 8:
                 raise ValueError("the header is longer than the file")
             header = json.loads(file.read(length))
-        return {
-            name: _array(path, name, entry, 8 + length, size)
-            for name, entry in header.items()
-            if name != "__metadata__"
-        }
+        entries = {name: entry for name, entry in header.items() if name != _METADATA}
+        start = 8 + length
+        arrays = {name: _array(path, name, entry, start, size) for name, entry in entries.items()}
+        end = max((entry["data_offsets"][1] for entry in entries.values()), default=0)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
     except UserError:
         raise
-    except (ValueError, struct.error, LookupError, TypeError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path} is truncated or not a safetensors file ({error}): download or copy it again"
         ) from error
+    if start + end != size:
+        raise UserError(
+            f"{path} has {size} bytes instead of {start + end}: download or copy it again"
+        )
+    return arrays
 
 
 def _array(path: Path, name: str, entry: dict[str, Any], start: int, file_size: int) -> LazyArray:
-    if entry["dtype"] not in _DTYPES:
-        raise UserError(f"{path}: {name} is stored as {entry['dtype']}, this i1 reads {', '.join(_DTYPES)}")
-    dtype, shape = _DTYPES[entry["dtype"]], tuple(entry["shape"])
+    if entry["dtype"] not in SAFETENSORS_DTYPES:
+        choices = ", ".join(SAFETENSORS_DTYPES)
+        raise UserError(f"{path}: {name} is stored as {entry['dtype']}, this i1 reads {choices}")
+    dtype, shape = SAFETENSORS_DTYPES[entry["dtype"]], tuple(entry["shape"])
     begin, end = entry["data_offsets"]
     if end - begin != math.prod(shape) * dtype.itemsize or start + end > file_size:
         raise UserError(f"{path} is truncated or corrupted at {name}: download or copy it again")
 
-    def read() -> np.ndarray:
-        return np.fromfile(path, dtype, math.prod(shape), offset=start + begin).reshape(shape)
+    def fill(out: np.ndarray) -> None:
+        try:
+            with path.open("rb", buffering=0) as file:
+                file.seek(start + begin)
+                if not reading.fill(file, dtype, out):
+                    raise UserError(f"{path} ends inside {name}: download or copy it again")
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
 
-    return LazyArray(shape, dtype, read)
+    return LazyArray(shape, dtype, dtype, fill)

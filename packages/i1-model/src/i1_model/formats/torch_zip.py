@@ -18,7 +18,7 @@ import numpy as np
 from i1_hooks import UserError
 
 from i1_model.formats.archive import Archive
-from i1_model.formats.lazy import LazyArray
+from i1_model.formats.lazy import LazyArray, contiguous_strides
 
 _PICKLE = "/data.pkl"
 _STORAGES = {
@@ -117,9 +117,14 @@ class _Unpickler(pickle.Unpickler):
         if min((offset, *shape, *stride)) < 0 or (math.prod(shape) and offset + sum(steps) >= storage.size):
             raise pickle.UnpicklingError(f"a tensor reaches outside its storage {storage.entry}")
 
-        def read() -> np.ndarray:
-            flat = np.frombuffer(self._archive.read(storage.entry), storage.dtype)
+        def fill(out: np.ndarray) -> None:
+            if offset == 0 and tuple(stride) == contiguous_strides(tuple(shape)):
+                self._archive.fill(storage.entry, storage.dtype, out)
+                return
+            flat = np.empty(storage.size, storage.dtype)
+            self._archive.fill(storage.entry, storage.dtype, flat)
             strides = [step * storage.dtype.itemsize for step in stride]
-            return np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
+            view = np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
+            np.copyto(out, view, casting="unsafe")
 
-        return LazyArray(tuple(shape), storage.dtype, read)
+        return LazyArray(tuple(shape), storage.dtype, storage.dtype, fill)

@@ -25,7 +25,7 @@ class RMSNorm(nnx.Module):
         """Normalises (..., width)."""
         x32 = x.astype(jnp.float32)
         rstd = jax.lax.rsqrt(jnp.mean(jnp.square(x32), axis=-1, keepdims=True) + EPSILON)
-        return (x32 * rstd * last_axis(self.scale[...], x.ndim)).astype(x.dtype)
+        return (x32 * rstd * last_axis(self.scale[...].astype(jnp.float32), x.ndim)).astype(x.dtype)
 
 
 class LayerNorm(nnx.Module):
@@ -40,7 +40,7 @@ class LayerNorm(nnx.Module):
         x32 = x.astype(jnp.float32)
         centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
         rstd = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + EPSILON)
-        y = centred * rstd * last_axis(self.scale[...], x.ndim) + last_axis(self.bias[...], x.ndim)
+        y = centred * rstd * last_axis(self.scale[...].astype(jnp.float32), x.ndim) + last_axis(self.bias[...].astype(jnp.float32), x.ndim)
         return y.astype(x.dtype)
 
 

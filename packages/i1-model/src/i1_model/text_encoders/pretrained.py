@@ -13,9 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError, unknown
 
+from i1_model.formats.safetensors_file import read_json
 from i1_model.text_encoders.base import TextEncoderConfig, Tokens
 from i1_model.text_encoders.tokenizer import PromptTokenizer, read_tokenizer
-from i1_model.text_encoders.weights import Layout, load_weights, read_json, shapes
+from i1_model.text_encoders.weights import Layout, load_weights, shapes
 
 CONFIG_FILE = "config.json"
 ConfigT = TypeVar("ConfigT", bound="PretrainedEncoder")
@@ -77,6 +78,14 @@ class PretrainedEncoder(TextEncoderConfig):
             UserError: when the file is absent, or of a model that this encoder cannot be.
         """
         return cls(**{"path": str(folder), **_settings(cls, Path(folder)), **fields})
+
+    def at(self: ConfigT, folder: str | Path) -> ConfigT:
+        """Returns this configuration with the weights, and the sizes, of a folder.
+
+        Raises:
+            UserError: as `from_folder`.
+        """
+        return dataclasses.replace(self, path=str(folder), **_settings(type(self), Path(folder)))
 
     @classmethod
     def settings(cls, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from i1_hooks import UserError
 
-INDEX_FILE = "model.safetensors.index.json"
-WEIGHTS_FILE = "model.safetensors"
-_DTYPES = {"F32": np.dtype(np.float32), "F16": np.dtype(np.float16), "BF16": np.dtype(jnp.bfloat16)}
-_ALIGNMENT = 64
-_PIECE = 2**23
+from i1_model.formats.dtypes import is_weight
+from i1_model.formats.lazy import LazyArray
+from i1_model.formats.reading import aligned
+from i1_model.formats.safetensors_file import find_safetensors, safetensors_arrays
 
 
 @dataclass(frozen=True)
@@ -54,17 +47,6 @@ Layout = Mapping[str, "Stored | Layout"]
 """Nested dictionaries like the parameters, with `Stored` leaves; `embed` identifies the prefix."""
 
 
-@dataclass(frozen=True)
-class StoredTensor:
-    """Where a tensor lies: a file, the dtype and shape in it, and a range of bytes."""
-
-    file: Path
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-
 def shapes(layout: Layout, dtype: str) -> Any:
     """Returns the parameters' shapes as a tree of `jax.ShapeDtypeStruct`, without reading any file."""
     return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.stacked_shape, dtype), dict(layout))
@@ -75,7 +57,7 @@ def load_weights(
 ) -> Any:
     """Reads the parameters of a layout.
 
-    Besides the parameters themselves, no more than a piece of one tensor is held (8 Mi elements), and none
+    Besides the parameters themselves, no more than a piece of one tensor is held (1 Mi elements), and none
     when the stored dtype is the target's.
 
     Args:
@@ -99,10 +81,10 @@ def load_weights(
     prefix = next((p for p in prefixes if any(p + anchor in tensors for anchor in anchors)), prefixes[0])
     sources = {leaf: _sources(leaf, prefix, tensors) for leaf in leaves}
     _check(folder, sources, tensors, re.compile(ignored), prefix)
-    return jax.tree.map(lambda leaf: _load(leaf, sources[leaf], tensors, np.dtype(dtype)), dict(layout))
+    return jax.tree.map(lambda leaf: _load(leaf, sources[leaf], tensors, dtype), dict(layout))
 
 
-def _sources(leaf: Stored, prefix: str, tensors: Mapping[str, StoredTensor]) -> list[str]:
+def _sources(leaf: Stored, prefix: str, tensors: Mapping[str, LazyArray]) -> list[str]:
     names = [prefix + name for name in leaf.names()]
     if leaf.alternative and names[0] not in tensors and prefix + leaf.alternative in tensors:
         return [prefix + leaf.alternative]
@@ -112,7 +94,7 @@ def _sources(leaf: Stored, prefix: str, tensors: Mapping[str, StoredTensor]) -> 
 def _check(
     folder: Path,
     sources: Mapping[Stored, list[str]],
-    tensors: Mapping[str, StoredTensor],
+    tensors: Mapping[str, LazyArray],
     ignored: re.Pattern[str],
     prefix: str,
 ) -> None:
@@ -127,58 +109,22 @@ def _check(
         if name in tensors and tensors[name].shape != shape
     ]
     problems += [
-        f"{name} is stored as {tensors[name].dtype} instead of {', '.join(_DTYPES)}"
+        f"{name} is stored as {tensors[name].stored}, not as floating-point numbers"
         for name in sorted(expected)
-        if name in tensors and tensors[name].dtype not in _DTYPES
+        if name in tensors and not is_weight(tensors[name].stored)
     ]
     if problems:
         raise UserError(f"{folder}: the weights do not fit the configuration: {', '.join(problems)}")
 
 
-def _load(
-    leaf: Stored, names: Sequence[str], tensors: Mapping[str, StoredTensor], dtype: np.dtype[Any]
-) -> jax.Array:
-    array = _aligned(leaf.stacked_shape, dtype)
+def _load(leaf: Stored, names: Sequence[str], tensors: Mapping[str, LazyArray], dtype: str) -> jax.Array:
+    array = aligned(leaf.stacked_shape, dtype)
     for part, name in zip(array if leaf.layers else [array], names, strict=True):
-        _read(tensors[name], name, part)
+        tensors[name].copy_to(part)
     return jax.device_put(array, may_alias=True)
 
 
-def _aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray:
-    # JAX on CPU takes over memory with this alignment instead of copying it.
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + size].view(dtype).reshape(shape)
-
-
-def _read(tensor: StoredTensor, name: str, out: np.ndarray) -> None:
-    dtype = _DTYPES[tensor.dtype]
-    flat = out.reshape(-1)
-    try:
-        with tensor.file.open("rb", buffering=0) as file:
-            file.seek(tensor.start)
-            for start in range(0, flat.size, _PIECE):
-                part = flat[start : start + _PIECE]
-                target = part if dtype == out.dtype else np.empty(part.shape, dtype)
-                if not _fill(file, target.view(np.uint8).data):
-                    raise UserError(f"{tensor.file} ends inside {name}: copy or download it again")
-                if target is not part:
-                    np.copyto(part, target, casting="unsafe")
-    except OSError as error:
-        raise UserError(f"cannot read {tensor.file}: {error.strerror}") from error
-
-
-def _fill(file: FileIO, view: memoryview) -> bool:
-    while view:
-        count = file.readinto(view)
-        if not count:
-            return False
-        view = view[count:]
-    return True
-
-
-def find_tensors(folder: Path) -> dict[str, StoredTensor]:
+def find_tensors(folder: Path) -> dict[str, LazyArray]:
     """Returns every tensor of a folder by name, from the headers alone.
 
     Args:
@@ -187,67 +133,4 @@ def find_tensors(folder: Path) -> dict[str, StoredTensor]:
     Raises:
         UserError: when files are absent, truncated or of another format.
     """
-    files = _files(folder)
-    return {name: tensor for file in files for name, tensor in _header(file)}
-
-
-def _files(folder: Path) -> list[Path]:
-    index = folder / INDEX_FILE
-    if not index.is_file():
-        if (folder / WEIGHTS_FILE).is_file():
-            return [folder / WEIGHTS_FILE]
-        raise UserError(
-            f"{folder} has neither {WEIGHTS_FILE} nor {INDEX_FILE}: it is not a folder of weights"
-        )
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):
-        raise UserError(f"{index} has no weight_map: copy or download it again")
-    names = sorted(set(weight_map.values()))
-    absent = [name for name in names if not (folder / name).is_file()]
-    if absent:
-        raise UserError(f"{folder} lacks {', '.join(absent)} that {INDEX_FILE} names: copy or download them")
-    return [folder / name for name in names]
-
-
-def _header(path: Path) -> Iterator[tuple[str, StoredTensor]]:
-    broken = UserError(f"{path} is truncated or not a safetensors file: copy or download it again")
-    try:
-        with path.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > size - 8:
-                raise broken
-            header = json.loads(file.read(length))
-        entries = [(name, entry) for name, entry in header.items() if name != "__metadata__"]
-        tensors = [
-            (name, entry["dtype"], tuple(entry["shape"]), *map(int, entry["data_offsets"]))
-            for name, entry in entries
-        ]
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except UserError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise broken from error
-    for name, dtype, shape, start, stop in tensors:
-        start, stop = 8 + length + start, 8 + length + stop
-        if stop > size or (dtype in _DTYPES and stop - start != math.prod(shape) * _DTYPES[dtype].itemsize):
-            raise broken
-        yield name, StoredTensor(path, dtype, shape, start, stop)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Returns the JSON object in a file.
-
-    Raises:
-        UserError: for an absent file or one that holds something else.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is truncated or not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise UserError(f"{path} does not hold a JSON object")
-    return data
+    return safetensors_arrays(find_safetensors(folder, "model"))

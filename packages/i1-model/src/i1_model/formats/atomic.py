@@ -1,0 +1,54 @@
+"""Files and folders that appear whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from i1_hooks import UserError
+
+_ROOM_LEFT = 2**20
+"""Bytes for what stands beside the arrays."""
+
+
+@contextmanager
+def appearing(path: Path, num_bytes: int) -> Iterator[Path]:
+    """Gives a place beside a new file or folder, which takes its name when the `with` block is done.
+
+    Args:
+        path: must not exist, or be an empty folder.
+        num_bytes: about how much will be written.
+
+    Raises:
+        UserError: when there is something already, no room, or it cannot be written; nothing stays behind.
+    """
+    if path.is_dir() and not any(path.iterdir()):
+        path.rmdir()
+    if path.exists():
+        raise UserError(f"{path} exists already: choose another destination, or remove it")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(path.parent).free
+        if num_bytes + _ROOM_LEFT > free:
+            raise UserError(
+                f"no room for {path}: it takes {num_bytes / 1e9:.2f} GB, {free / 1e9:.2f} GB are free"
+            )
+        yield part
+        part.replace(path)
+    except OSError as error:
+        reason = "no room left on the disk" if error.errno == errno.ENOSPC else error.strerror or error
+        raise UserError(f"cannot write {path}: {reason}") from error
+    finally:
+        _remove(part)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()

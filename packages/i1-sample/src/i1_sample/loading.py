@@ -1,0 +1,181 @@
+"""From the name of a model to its parts: where each lies, and with which configuration it is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i1_hooks import UserError
+from i1_model.autoencoders import AutoencoderConfig
+from i1_model.config import ModelConfig
+from i1_model.formats.dtypes import WeightDtype
+from i1_model.formats.stored import (
+    MODEL_INDEX,
+    PUBLISHED_RESOLUTIONS,
+    TORCH_FILE,
+    TRANSFORMER,
+    nearest_resolution,
+    open_stored,
+)
+from i1_model.text_encoders import TextEncoderConfig
+from i1_model.text_encoders.pretrained import PretrainedEncoder
+
+from i1_sample.hub import fetch, is_repository
+from i1_sample.models import find_model
+from i1_sample.progress import loading_bar
+
+_STORED_SUFFIXES = (".pt", ".safetensors")
+_UNIT = 16
+"""Pixels that a latent of two by two patches stands for, in every published model."""
+_ENCODER_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json")
+_VAE_FILES = ("vae/config.json", "vae/*.safetensors", "vae/*.safetensors.index.json")
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A model that is found and not loaded.
+
+    Attributes:
+        config: its configuration, with the folders of its frozen parts.
+        metadata: as in `i1_model.checkpoint.LoadedModel`.
+        name: what the user called it.
+        revision: the commit of its repository; None for a local one.
+        load_params: reads the denoiser's parameters.
+    """
+
+    config: ModelConfig
+    metadata: dict[str, Any]
+    name: str
+    revision: str | None
+    load_params: Callable[[], Any]
+
+
+def find_parts(
+    model: str | os.PathLike[str],
+    *,
+    resolution: int | None = None,
+    dtype: WeightDtype | None = None,
+    text_encoder: str | os.PathLike[str] | None = None,
+    vae: str | os.PathLike[str] | None = None,
+    revision: str | None = None,
+) -> Parts:
+    """Finds a model and its frozen parts, downloading what is not here; arguments as `from_pretrained`'s.
+
+    Raises:
+        UserError: when a part cannot be had, or does not fit the others.
+    """
+    path, commit = locate(model, resolution, revision)
+    with open_stored(path, resolution=resolution) as stored:
+        config, metadata = stored.config, stored.metadata
+    config = dataclasses.replace(
+        config,
+        text_encoders=_text_encoders(config, text_encoder),
+        autoencoder=_autoencoder(config.autoencoder, vae),
+        compute_dtype=dtype or config.compute_dtype,
+    )
+
+    def load_params() -> Any:
+        with open_stored(path, resolution=resolution) as stored, loading_bar(os.fspath(model)) as progress:
+            return stored.load(dtype or "float32", progress=progress).params
+
+    return Parts(config, metadata, os.fspath(model), commit, load_params)
+
+
+def locate(
+    model: str | os.PathLike[str], resolution: int | None = None, revision: str | None = None
+) -> tuple[Path, str | None]:
+    """Returns what `open_stored` takes for a model, and the commit when it comes from the Hub.
+
+    Raises:
+        UserError: when there is no such model, or a revision is given for a local one.
+    """
+    name, path = os.fspath(model), Path(model).expanduser()
+    if not path.exists() and is_repository(name):
+        if resolution is not None and (resolution < 1 or resolution % _UNIT):
+            raise UserError(f"resolution {resolution}: use a positive multiple of {_UNIT}")
+        side = nearest_resolution(resolution or max(PUBLISHED_RESOLUTIONS))
+        patterns = (
+            "config.json",
+            "model.safetensors*",
+            MODEL_INDEX,
+            f"{TRANSFORMER}/*",
+            TORCH_FILE.format(side),
+        )
+        snapshot = fetch(name, patterns, revision=revision, instead="a folder")
+        return snapshot.folder, snapshot.commit
+    if revision is not None:
+        raise UserError(f"revision {revision!r} does not apply: {name!r} is not a repository on the Hub")
+    if path.is_file() and (path.suffix in _STORED_SUFFIXES or path.name.startswith("checkpoint.npz-")):
+        return path, None
+    if path.is_dir() and _holds_weights(path):
+        return path, None
+    return find_model(model), None
+
+
+def _holds_weights(folder: Path) -> bool:
+    """Tells whether a folder is in the layout of diffusers, or holds released checkpoints."""
+    patterns = (MODEL_INDEX, "diffusion_pytorch_model.safetensors*", TORCH_FILE.format("*"), "checkpoint.npz-*")
+    return any(next(folder.glob(pattern), None) for pattern in patterns)
+
+
+def _text_encoders(
+    config: ModelConfig, given: str | os.PathLike[str] | None
+) -> tuple[TextEncoderConfig, ...]:
+    pretrained = [e for e in config.text_encoders if isinstance(e, PretrainedEncoder)]
+    if given is not None and len(pretrained) != 1:
+        raise UserError(
+            f"text encoder {os.fspath(given)!r} does not apply: the model has {len(pretrained)} pretrained ones"
+        )
+    return tuple(
+        _text_encoder(encoder, given) if isinstance(encoder, PretrainedEncoder) else encoder
+        for encoder in config.text_encoders
+    )
+
+
+def _text_encoder(config: PretrainedEncoder, given: str | os.PathLike[str] | None) -> PretrainedEncoder:
+    instead = "a folder as text encoder (text_encoder=, --text-encoder)"
+    folder = _folder(config.path, config.repository, given, _ENCODER_FILES, instead)
+    found = config.at(folder)
+    if found.width != config.width:
+        raise UserError(
+            f"text encoder {folder} gives {found.width} channels, the model was trained on {config.width} of "
+            f"{config.repository}: give a folder with that one"
+        )
+    return found
+
+
+def _autoencoder(config: AutoencoderConfig, given: str | os.PathLike[str] | None) -> AutoencoderConfig:
+    repository = getattr(config, "repository", None)
+    if repository is None:
+        if given is not None:
+            name = type(config).__name__
+            raise UserError(f"vae {os.fspath(given)!r} does not apply: {name} has no weights")
+        return config
+    path = getattr(config, "path", None)
+    folder = _folder(path, repository, given, _VAE_FILES, "a folder as autoencoder (vae=, --vae)")
+    inside = folder / "vae"
+    path = str(inside if inside.is_dir() else folder)
+    return dataclasses.replace(config, path=path)  # pyright: ignore[reportCallIssue] (pretrained ones have it)
+
+
+def _folder(
+    stored: str | None,
+    repository: str,
+    given: str | os.PathLike[str] | None,
+    patterns: tuple[str, ...],
+    instead: str,
+) -> Path:
+    """Returns the folder of a frozen part: the given one, the one that the model names, or a download."""
+    for place in (given, stored):
+        if place is not None and Path(place).expanduser().is_dir():
+            return Path(place).expanduser()
+    if given is not None:
+        name = os.fspath(given)
+        if not is_repository(name):
+            raise UserError(f"{name!r} is not a folder: give {instead}, or a repository owner/name")
+        repository = name
+    return fetch(repository, patterns, instead=instead).folder

@@ -1,0 +1,228 @@
+"""`from_pretrained` with repositories: the Hub's real cache layout, and a Hub that refuses."""
+
+import gc
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import weakref
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from i1_hooks import UserError
+from i1_hooks.cli import main
+from i1_model.autoencoders.flux import Flux2Autoencoder
+from i1_model.formats.convert import convert
+from i1_model.formats.stored import open_stored
+from i1_model.text_encoders.t5gemma import T5GemmaEncoder
+from i1_sample import Pipeline
+from i1_sample.loading import find_parts, locate
+from PIL import Image
+from published import COMMIT, ENCODER, MODEL, VAE, snapshot, write_cache, write_encoder, write_vae
+
+pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+PROMPTS = ["a red circle", "two blue stars"]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory) -> Path:
+    return write_cache(tmp_path_factory.mktemp("hub"))
+
+
+def use(monkeypatch, cache: Path) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    return cache
+
+
+@pytest.fixture
+def cache(filled: Path, monkeypatch) -> Path:
+    return use(monkeypatch, filled)
+
+
+@pytest.fixture
+def copied(filled: Path, tmp_path: Path, monkeypatch) -> Path:
+    return use(monkeypatch, Path(shutil.copytree(filled, tmp_path / "cache")))
+
+
+def latents(pipeline: Pipeline, **options) -> np.ndarray:
+    made = pipeline(PROMPTS, num_inference_steps=2, output_type="latent", **options).images
+    assert isinstance(made, np.ndarray)
+    return made
+
+
+def test_the_published_repository(cache: Path):
+    pipeline = Pipeline.from_pretrained(MODEL)
+    config = pipeline.config
+    assert (pipeline.name, pipeline.revision) == (MODEL, COMMIT)
+    assert isinstance(config.text_encoders[0], T5GemmaEncoder)
+    assert (config.text_encoders[0].depth, config.text_encoders[0].width) == (2, 16)
+    assert isinstance(config.autoencoder, Flux2Autoencoder)
+    settings = pipeline.plan(PROMPTS).settings
+    assert (settings.num_steps, settings.guidance_scale) == (250, 12.0)
+    assert repr(settings.solver) == "Euler()"
+    assert (settings.time_grid.shift, settings.guidance.rescale) == (0.3, 1.0)  # pyright: ignore[reportAttributeAccessIssue]
+    whole = latents(pipeline)
+    assert np.isfinite(whole).all()
+    assert pipeline(PROMPTS[0], num_inference_steps=1).images[0].size == (16, 16)
+    offloaded = Pipeline.from_pretrained(MODEL, offload=True)
+    np.testing.assert_array_equal(latents(offloaded), whole)
+    np.testing.assert_array_equal(latents(offloaded), whole)
+
+
+def test_offload_holds_one_part_at_a_time(cache: Path):
+    pipeline = Pipeline.from_pretrained(MODEL, offload=True)
+    job = pipeline.plan(PROMPTS, num_inference_steps=1)
+    texts = [weakref.ref(leaf) for leaf in jax.tree.leaves(pipeline.programs.encoder_params)]
+    assert pipeline._params is None
+    for _ in pipeline.run(job):
+        gc.collect()
+        assert not any(text() for text in texts)
+    assert pipeline._params is not None
+
+
+def test_repositories_and_folders_that_convert_wrote(cache: Path, tmp_path: Path, monkeypatch):
+    published = snapshot(cache, MODEL) / "1024_resolution_checkpoint_torch.pt"
+    expected = latents(Pipeline.from_pretrained(MODEL))
+    hub = convert(published, tmp_path / "hub", "diffusers", shard_bytes=20_000)
+    ours = convert(hub, tmp_path / "ours", "i1")
+    for model in (hub, ours, published, published.parent):
+        pipeline = Pipeline.from_pretrained(model)
+        assert pipeline.revision is None
+        np.testing.assert_array_equal(latents(pipeline), expected)
+    other = shutil.copytree(cache, tmp_path / "cache")
+    shutil.copytree(hub, snapshot(other, "me/mine"), dirs_exist_ok=True)
+    use(monkeypatch, other)
+    np.testing.assert_array_equal(latents(Pipeline.from_pretrained("me/mine")), expected)
+
+
+def test_resolution_and_dtype(copied: Path):
+    folder = snapshot(copied, MODEL)
+    (folder / "1024_resolution_checkpoint_torch.pt").rename(folder / "256_resolution_checkpoint_torch.pt")
+    pipeline = Pipeline.from_pretrained(MODEL, resolution=32, dtype="bfloat16")
+    assert pipeline.config.latent_shape == (16, 16, 4)
+    kernel = pipeline.params["backbone"]["x_embedder"]["proj"]["kernel"]
+    assert (kernel[...].dtype, pipeline.config.compute_dtype) == ("bfloat16", "bfloat16")
+    assert latents(pipeline).shape == (2, 16, 16, 4)
+    with pytest.raises(UserError, match="resolution 1000: use a positive multiple of 16"):
+        find_parts(MODEL, resolution=1000)
+    with pytest.raises(UserError, match=r"has no 1024_.*its resolutions are 256"):
+        find_parts(MODEL, resolution=1024)
+    with open_stored(folder) as stored:
+        assert stored.config.resolution == 16
+    with pytest.raises(UserError, match="resolution 30: use a positive multiple of 4"):
+        find_parts(folder, resolution=30)
+
+
+def test_parts_by_path(copied: Path, tmp_path: Path):
+    for repository in (ENCODER, VAE):
+        shutil.rmtree(snapshot(copied, repository).parents[1])
+    text, vae = write_encoder(tmp_path / "text"), write_vae(tmp_path / "flux" / "vae")
+    parts = find_parts(MODEL, text_encoder=text, vae=vae.parent)
+    assert parts.config.text_encoders[0].path == str(text)  # pyright: ignore[reportAttributeAccessIssue]
+    assert parts.config.autoencoder.path == str(vae)  # pyright: ignore[reportAttributeAccessIssue]
+    assert find_parts(MODEL, text_encoder=text, vae=vae).config == parts.config
+    with pytest.raises(UserError, match=f"{ENCODER} .* is not in the Hub's cache.*--text-encoder"):
+        find_parts(MODEL, vae=vae)
+    with pytest.raises(UserError, match=f"{VAE} .* is not in the Hub's cache.*--vae"):
+        find_parts(MODEL, text_encoder=text)
+    with pytest.raises(UserError, match="'./absent' is not a folder"):
+        find_parts(MODEL, text_encoder="./absent", vae=vae)
+    (text / "config.json").write_text((text / "config.json").read_text().replace(": 16,", ": 24,"))
+    with pytest.raises(UserError, match="gives 24 channels, the model was trained on 16"):
+        find_parts(MODEL, text_encoder=text, vae=vae)
+    with pytest.raises(UserError, match="'x' does not apply: the model has 0 pretrained"):
+        find_parts("scenes", text_encoder="x")
+    with pytest.raises(UserError, match="'x' does not apply: PatchAutoencoder has no weights"):
+        find_parts("scenes", vae="x")
+
+
+def test_names_and_revisions(cache: Path):
+    assert locate(MODEL, revision=COMMIT) == (snapshot(cache, MODEL), COMMIT)
+    with pytest.raises(UserError, match=r"me/absent \(revision main\) is not in the Hub's cache"):
+        locate("me/absent")
+    with pytest.raises(UserError, match="revision v1"):
+        locate(MODEL, revision="v1")
+    with pytest.raises(UserError, match="'v1' does not apply: 'scenes' is not a repository"):
+        locate("scenes", revision="v1")
+    with pytest.raises(UserError, match="did you mean 'scenes'"):
+        locate("scene")
+
+
+def test_the_command(cache: Path, tmp_path: Path, capsys):
+    picture = tmp_path / "picture.png"
+    arguments = ["sample", PROMPTS[0], "--model", MODEL, "--steps", "2", "--offload", "--output", str(picture)]
+    assert main([*arguments, "--preset", "fast"]) == 0
+    with Image.open(picture) as image:
+        record, text = json.loads(image.text["i1"]), image.text["parameters"]  # pyright: ignore[reportAttributeAccessIssue]
+    assert (record["model"], record["revision"], record["preset"]) == (MODEL, COMMIT, "fast")
+    assert (record["solver"], record["steps"]) == ({"component": "dpmpp_2m"}, 2)
+    assert f"Model: {MODEL}, Model hash: {COMMIT[:10]}" in text
+    capsys.readouterr()
+    assert main([*arguments, "--resolution", "1000"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+class Refusing(BaseHTTPRequestHandler):
+    """Answers as the Hub does: FLUX is gated, one name is absent, another is broken."""
+
+    def do_GET(self):
+        code, status = next(
+            answer
+            for name, answer in {
+                "FLUX": ("GatedRepo", 403),
+                "t5gemma": ("GatedRepo", 401),
+                "broken": ("", 500),
+                "": ("RepoNotFound", 404),
+            }.items()
+            if name in self.path
+        )
+        self.send_response(status)
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_HEAD = do_GET
+
+    def log_message(self, format, *args):
+        del format, args
+
+
+def test_a_hub_that_refuses(tmp_path: Path):
+    """Each refusal in a process of its own settings, as a user meets it."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    code = (
+        "import sys\nfrom i1_hooks import UserError\nfrom i1_sample.hub import fetch\n"
+        "for name in sys.argv[1:]:\n"
+        "    try:\n        fetch(name, ['*'], instead='--vae FOLDER')\n"
+        "    except UserError as error:\n        print(error)\n"
+    )
+    environment = {
+        **os.environ,
+        "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+        "HF_HOME": str(tmp_path),
+        "HF_HUB_OFFLINE": "0",
+    }
+    names = [VAE, ENCODER, "me/absent", "me/broken"]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *names], capture_output=True, text=True, check=True, env=environment
+    )
+    server.shutdown()
+    gated, encoder, absent, broken = done.stdout.splitlines()
+    licence = "accept the FLUX.2-dev Non-Commercial License at https://huggingface.co/black-forest-labs/FLUX.2-dev"
+    assert licence in gated
+    assert "hf auth login" in gated
+    assert "or give --vae FOLDER" in gated
+    assert f"accept the Gemma Terms of Use at https://huggingface.co/{ENCODER}" in encoder
+    assert "me/absent is neither a folder here nor a repository" in absent
+    assert "me/broken: the Hub answered" in broken or "me/broken (revision main) is not in" in broken
