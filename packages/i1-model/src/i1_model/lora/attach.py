@@ -17,7 +17,6 @@ from i1_model.layers.low_rank import LowRank
 from i1_model.layers.quantized import QuantizedKernel, quantize
 from i1_model.lora.config import Lora
 from i1_model.lora.layers import find_layers, select
-from i1_model.names import flatten
 
 FLOAT32_LAYERS = ("backbone/final_layer/linear",)
 """Paths of maps that are computed in float32 and stay so."""
@@ -60,20 +59,22 @@ def untargeted(config: ModelConfig, lora: Lora) -> list[str]:
     return [layer.name for layer in layers if layer.path in shared and layer not in targets]
 
 
-def convert_base(params: Any, shapes: dict[str, Any], lora: Lora) -> dict[str, Array]:
+def convert_base(params: dict[str, Any], shapes: dict[str, Any], lora: Lora) -> dict[str, Array]:
     """Returns the frozen arrays of an adapted denoiser from the parameters of the plain one.
 
     Args:
-        params: of the plain denoiser, as `nnx.split` returns them or by path; arrays are converted one after
-            the other.
+        params: of the plain denoiser, by path; they are taken out one after the other, so that the memory of
+            what is quantised becomes free.
         shapes: shape and dtype of every array of the adapted denoiser, by path.
         lora: how it is adapted.
     """
+    shrink = jax.jit(lambda kernel: quantize(kernel.astype(lora.base_dtype), lora.quantization))
     base: dict[str, Array] = {}
-    for path, value in (params if isinstance(params, dict) else flatten(params)).items():
+    for path in list(params):
+        value = params.pop(path)
         if path in shapes:
             base[path] = jnp.asarray(value).astype(shapes[path].dtype)
         else:
-            array = jax.jit(lambda x: quantize(x.astype(lora.base_dtype), lora.quantization))(value)
+            array = shrink(value)
             base[f"{path}/codes"], base[f"{path}/scales"] = array.qvalue, array.scale
     return base

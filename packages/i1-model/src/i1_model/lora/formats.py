@@ -55,7 +55,7 @@ def encode(adapter: Adapter, name: FormatName) -> tuple[dict[str, np.ndarray], d
 
 
 def peft_config(adapter: Adapter) -> dict[str, Any]:
-    """Returns what PEFT's `LoraConfig` says about an adapter: the first layer's rank and alpha, and the rest."""
+    """Returns PEFT's `LoraConfig` of an adapter: the first layer's rank and alpha, and those that differ."""
     first = next(iter(adapter.values()))
     return {
         "peft_type": "LORA",
