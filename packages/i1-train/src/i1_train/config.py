@@ -140,6 +140,13 @@ class TrainConfig:
                 f"data.resolution {self.data.resolution} is not model.resolution {self.model.resolution}; "
                 "set both"
             )
+        unit = self.model.autoencoder.factor * getattr(self.model.backbone, "patch_size", 1)
+        for height, width in self.data.buckets:
+            if height % unit or width % unit:
+                raise UserError(
+                    f"data.buckets: {height}x{width} is not made of the model's patches of {unit} pixels; use "
+                    f"multiples of {unit}"
+                )
 
 
 CHANGEABLE = (
