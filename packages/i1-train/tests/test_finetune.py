@@ -32,7 +32,7 @@ def row(title):
     return [float(number) for number in re.findall(r"\| (\d+\.\d+)", line)]
 
 
-@pytest.mark.parametrize(("column", "quantization"), enumerate(["none", "int8", "nf4"]))
+@pytest.mark.parametrize(("column", "quantization"), list(enumerate(["none", "int8", "nf4"])))
 def test_the_bytes_of_the_documentation(column, quantization):
     pytest.importorskip("qwix")
     config = finetune.lora()

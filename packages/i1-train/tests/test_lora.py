@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import jax
@@ -13,7 +14,8 @@ from i1_model.lora.folder import load_adapter
 from i1_model.names import flatten, to_released
 from i1_train.lora import fingerprint
 from i1_train.parts import build_parts
-from small_runs import arrays, assert_same_run, metrics, recipe, run
+from i1_train.weights import read_weights, with_weights
+from small_runs import arrays, assert_same_run, recipe, run
 
 TARGETS = '["blocks_[0234]/attn/.*", "blocks_4/mlp_image/w12"]'
 
@@ -70,7 +72,7 @@ def test_the_model_folder_is_small_and_names_its_base(base, finished):
     assert (record["step"], record["recipe"]) == (4, "scenes-tiny")
 
 
-def test_merged_weights_compute_what_the_layers_do(base, finished):
+def test_lora_computes_what_the_base_and_then_the_merged_weights_do(base, finished):
     config = recipe(*settings(base))
     parts = build_parts(config)
     folder = load_adapter(finished / "checkpoints" / "4" / "model")
@@ -92,9 +94,13 @@ def test_merged_weights_compute_what_the_layers_do(base, finished):
         return denoiser(latents, jnp.full((2,), 0.5), [caption], [jnp.ones((2, 32), bool)])
 
     graphdef, _ = nnx.split(nnx.eval_shape(lambda: init_denoiser(config.model, jax.random.key(0))))
+    plain = predict(nnx.merge(graphdef, loaded.params))
+    fresh = _fresh(parts)
+    np.testing.assert_array_equal(predict(parts.network.denoiser({**parts.base, **fresh})), plain)
+
     unmerged = predict(parts.network.denoiser({**parts.base, **lora}))
     np.testing.assert_allclose(unmerged, predict(nnx.merge(graphdef, merged)), rtol=2e-4, atol=2e-4)
-    assert float(jnp.abs(unmerged - predict(nnx.merge(graphdef, loaded.params))).max()) > 1e-3
+    assert float(jnp.abs(unmerged - plain).max()) > 1e-3
 
 
 def _targets(config):
@@ -110,14 +116,18 @@ def test_going_on_is_exact(base, finished, tmp_path):
     assert_same_run(finished, tmp_path, 4)
 
 
-def test_the_first_loss_is_the_bases(base, finished, compiled, tmp_path):
-    full = [s for s in settings(base, "steps=1") if not s.startswith("lora")]
-    run(tmp_path, *full)
-    assert metrics(tmp_path)[0]["loss"] == metrics(finished)[0]["loss"]
-    weights = flatten(load_model(tmp_path / "checkpoints" / "1" / "model").params)
-    started = flatten(load_model(base).params)
-    gap = max(float(jnp.abs(weights[path] - started[path]).max()) for path in weights)
-    assert 0 < gap < 0.01  # one step of full fine-tuning from these weights
+def test_full_fine_tuning_begins_with_the_weights(base):
+    config = recipe("model.backbone.depth=5")
+    exact = flatten(load_model(base).params)
+    found = read_weights(config, str(base))
+    assert found.keys() == exact.keys()
+    state = {part: {path: jnp.zeros_like(v) for path, v in exact.items()} for part in ("params", "ema")}
+    started = with_weights(state, dataclasses.replace(config, init_from=str(base)))
+    for path, value in exact.items():
+        np.testing.assert_array_equal(started["params"][path], value)
+        np.testing.assert_array_equal(started["ema"][path], value)
+    larger = dataclasses.replace(config, model=dataclasses.replace(config.model, resolution=128))
+    assert read_weights(larger, str(base))["backbone/pos_embed"].shape == (1, 64, 32)
 
 
 @pytest.mark.parametrize("quantization", ["int8", "nf4"])
@@ -138,8 +148,12 @@ def test_a_quantized_base_is_close_to_the_weights(base, quantization):
 
 
 def _fresh(parts):
-    shapes = parts.network.shapes
-    return {path: jnp.zeros(shapes[path].shape, shapes[path].dtype) for path in shapes if "/lora/" in path}
+    """Returns LoRA as before the first step: A of any value, B zero."""
+    return {
+        path: jnp.full(like.shape, 0.3 if path.endswith("/a") else 0.0)
+        for path, like in parts.network.shapes.items()
+        if "/lora/" in path
+    }
 
 
 def test_a_bfloat16_base_is_rounded_once(base):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import grain
 import numpy as np
@@ -101,7 +101,10 @@ class Batches:
     def _start(self, position: int, planned: dict[str, Any] | None = None) -> None:
         if self._config.buckets:
             self._planner = Planner(
-                self._buckets.__getitem__, len(self._config.buckets), self._batch_size, planned
+                lambda visit: cast("int", self._buckets[visit]),
+                len(self._config.buckets),
+                self._batch_size,
+                planned,
             )
             self._planned, self._taken = self._planner.state(), 0
             num_rows = self._batch_size // self._host_count

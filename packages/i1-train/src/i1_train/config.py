@@ -144,8 +144,8 @@ class TrainConfig:
         for height, width in self.data.buckets:
             if height % unit or width % unit:
                 raise UserError(
-                    f"data.buckets: {height}x{width} is not made of the model's patches of {unit} pixels; use "
-                    f"multiples of {unit}"
+                    f"data.buckets: {height}x{width} is not made of the model's patches of {unit} pixels; "
+                    f"use multiples of {unit}"
                 )
 
 

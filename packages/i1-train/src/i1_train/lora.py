@@ -42,7 +42,7 @@ def freeze_base(config: TrainConfig) -> TrainConfig:
     return dataclasses.replace(config, frozen=(*config.frozen, BASE, *others))
 
 
-def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) -> Params:
+def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) -> dict[str, Any]:
     """Returns the frozen arrays below LoRA, by path; none without LoRA.
 
     They are no part of the training state: every step reads them, and no checkpoint repeats them.

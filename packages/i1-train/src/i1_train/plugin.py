@@ -33,9 +33,7 @@ def i1_recipes() -> list[Component]:
             "i1_train.recipes.finetune:lora",
             "LoRA on i1-3B with a captioned folder, for one GPU of 24 GB",
         ),
-        Component(
-            "finetune-full", "i1_train.recipes.finetune:full", "the same, all of i1-3B trained, for large machines"
-        ),
+        Component("finetune-full", "i1_train.recipes.finetune:full", "the same, all of i1-3B trained"),
         Component(
             "scenes-lora", "i1_train.recipes.finetune:scenes_lora", "LoRA on the embedded model, in seconds"
         ),

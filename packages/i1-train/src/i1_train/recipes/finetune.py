@@ -38,7 +38,7 @@ def lora() -> TrainConfig:
         data=DataConfig(
             sources=(ImageFolderSource(root="images"),), resolution=1024, buckets=aspect_buckets(1024)
         ),
-        schedule=WarmupStableDecay(lr=1e-4, warmup=50, decay=0.2, final_lr=1e-6),
+        schedule=_schedule(1e-4),
         batch_size=4,
         grad_accumulation=4,
         steps=1000,
@@ -53,17 +53,20 @@ def lora() -> TrainConfig:
 
 def full() -> TrainConfig:
     """The same with every weight trained, for a machine that holds them with their moments and average."""
-    recipe = lora()
     return dataclasses.replace(
-        recipe,
+        lora(),
         recipe="finetune-full",
         lora=Lora(),
-        schedule=dataclasses.replace(recipe.schedule, lr=1e-5),
+        schedule=_schedule(1e-5),
         batch_size=16,
         grad_accumulation=1,
         ema_decay=0.999,
         keep_checkpoints=2,
     )
+
+
+def _schedule(lr: float) -> WarmupStableDecay:
+    return WarmupStableDecay(lr=lr, warmup=50, decay=0.2, final_lr=lr / 100)
 
 
 def scenes_lora() -> TrainConfig:
