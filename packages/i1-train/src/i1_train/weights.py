@@ -30,19 +30,22 @@ def find_weights(path: str) -> Path:
     place = Path(path).expanduser()
     if not place.exists():
         models = get_registry().components("models")
-        if path not in models:
-            raise UserError(
-                f"init_from {path!r}: no such file or folder, and no registered model "
-                f"({', '.join(sorted(models)) or 'there is none'})"
-            )
-        return Path(get_registry().load("models", path)())
-    steps = [folder for folder in (place / "checkpoints").glob("*") if folder.name.isdigit()]
-    if steps:
+        if path in models:
+            return Path(get_registry().load("models", path)())
+        names = f", and no embedded model ({', '.join(sorted(models))})" if models else ""
+        raise UserError(
+            f"init_from {path}: no such file or folder{names}; name a model folder, a workdir, or a released "
+            ".npz, .pt or .safetensors file"
+        )
+    if (place / "checkpoints").is_dir():
+        steps = [folder for folder in (place / "checkpoints").glob("*") if folder.name.isdigit()]
+        if not steps:
+            raise UserError(f"init_from {path}: the workdir has no checkpoint yet")
         place = max(steps, key=lambda folder: int(folder.name))
     if (place / "model").is_dir():
         place = place / "model"
     if is_adapter(place):
-        raise UserError(f"init_from {path!r} holds a LoRA alone; name a whole model")
+        raise UserError(f"init_from {path} holds a LoRA alone; name a whole model")
     return place
 
 
@@ -58,13 +61,14 @@ def read_weights(config: TrainConfig, path: str) -> Params:
     if config.lora.is_on:
         layers = find_layers(config.model)
         narrow = {f"{layer.name}/kernel" for layer in layers if layer.path not in FLOAT32_LAYERS}
+    place = find_weights(path)
     try:
-        with open_stored(find_weights(path), resolution=config.model.resolution) as stored:
+        with open_stored(place, resolution=config.model.resolution) as stored:
             dtype = {True: weight_dtype(config.lora.base_dtype), False: weight_dtype("float32")}
             arrays = {name: array.astype(dtype[name in narrow]) for name, array in stored.arrays.items()}
             return flatten(from_released(config.model, arrays))
     except UserError as error:
-        raise UserError(f"init_from {path!r}: {error}") from error
+        raise UserError(f"init_from {path}: {error}") from error
 
 
 def with_weights(state: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
