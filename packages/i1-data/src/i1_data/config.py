@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from i1_hooks import UserError
 
+from i1_data.buckets import Size, check_buckets
 from i1_data.captioners import CaptionerConfig, UniformCaptioner
 from i1_data.filters import FilterConfig
 from i1_data.mixings import EqualMixing, MixingConfig
@@ -22,6 +23,9 @@ class DataConfig:
         mixing: how often each source is visited.
         filters: a record must pass all of them, in this order.
         captioner: which of a record's captions a visit uses.
+        buckets: (height, width) pairs in pixels, multiples of 16. Every image is resized and cropped to the
+            one whose aspect is nearest to its own, and a batch holds images of one bucket; with none, images
+            are squares of `resolution`.
         num_threads: background threads that make whole batches; 0 makes them in the caller's thread.
         prefetch: how many batches may wait ready; 0 makes them in the caller's thread.
 
@@ -34,12 +38,14 @@ class DataConfig:
     mixing: MixingConfig = field(default_factory=EqualMixing)
     filters: tuple[FilterConfig, ...] = ()
     captioner: CaptionerConfig = field(default_factory=UniformCaptioner)
+    buckets: tuple[Size, ...] = ()
     num_threads: int = 2
     prefetch: int = 2
 
     def __post_init__(self) -> None:
         if not self.sources:
             raise UserError("data.sources is empty; name at least one source")
+        check_buckets(self.buckets)
         for name, least in (("resolution", 1), ("num_threads", 0), ("prefetch", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"data.{name} must be at least {least}, got {getattr(self, name)}")

@@ -15,6 +15,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 _BROKEN = (OSError, ValueError, SyntaxError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
+ORIENTATION = 0x0112
+"""The EXIF tag of a camera's orientation; 5 to 8 exchange height and width."""
+
+
 def _open(image: bytes, name: str) -> Image.Image:
     try:
         return Image.open(io.BytesIO(image))
@@ -42,6 +46,22 @@ def image_size(image: np.ndarray | bytes, *, name: str = "image") -> tuple[int, 
         return image.shape[0], image.shape[1]
     with _open(image, name) as opened:
         return opened.height, opened.width
+
+
+def upright_size(image: np.ndarray | bytes, *, name: str = "image") -> tuple[int, int]:
+    """Returns height and width as `decode` gives them: with the orientation that a camera noted.
+
+    Raises:
+        UserError: naming an image whose header cannot be read.
+    """
+    if isinstance(image, np.ndarray):
+        return image.shape[0], image.shape[1]
+    with _open(image, name) as opened:
+        try:
+            is_turned = opened.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+        except _BROKEN as error:
+            raise _broken(name, image, error) from error
+        return (opened.width, opened.height) if is_turned else (opened.height, opened.width)
 
 
 def decode(image: np.ndarray | bytes, *, name: str = "image") -> Image.Image:
@@ -75,6 +95,21 @@ def decode(image: np.ndarray | bytes, *, name: str = "image") -> Image.Image:
             raise _broken(name, image, error) from error
 
 
+def fill_and_crop(image: Image.Image, height: int, width: int) -> Image.Image:
+    """Scales an image until it just covers `height` x `width` pixels and cuts out the centre.
+
+    Resampled as by `resize_and_crop`, which this is for a square.
+    """
+    if height == width:
+        return resize_and_crop(image, height)
+    scale = max(height / image.height, width / image.width)
+    covering = (max(width, round(image.width * scale)), max(height, round(image.height * scale)))
+    if covering != image.size:
+        image = image.resize(covering, Image.Resampling.BILINEAR)
+    left, top = (covering[0] - width) // 2, (covering[1] - height) // 2
+    return image.crop((left, top, left + width, top + height))
+
+
 def resize_and_crop(image: Image.Image, resolution: int) -> Image.Image:
     """Scales the shorter edge to `resolution` pixels and cuts out the centre square.
 
@@ -96,26 +131,26 @@ def resize_and_crop(image: Image.Image, resolution: int) -> Image.Image:
     return image.crop((left, top, left + resolution, top + resolution))
 
 
-def prepare(image: np.ndarray | bytes, resolution: int, *, name: str = "image") -> np.ndarray:
+def prepare(
+    image: np.ndarray | bytes, resolution: int | tuple[int, int], *, name: str = "image"
+) -> np.ndarray:
     """Decodes, resizes and crops to a training image.
 
     Args:
         image: encoded bytes, or uint8 pixels of shape (height, width, 3).
-        resolution: edge of the result in pixels.
+        resolution: edge of the square result in pixels, or its height and width.
         name: how messages name the image.
 
     Returns:
-        uint8 of shape (resolution, resolution, 3).
+        uint8 of shape (height, width, 3).
 
     Raises:
         UserError: naming an image that cannot be decoded.
     """
-    if isinstance(image, np.ndarray) and (image.shape, image.dtype) == (
-        (resolution, resolution, 3),
-        np.uint8,
-    ):
+    height, width = (resolution, resolution) if isinstance(resolution, int) else resolution
+    if isinstance(image, np.ndarray) and (image.shape, image.dtype) == ((height, width, 3), np.uint8):
         return image
-    return np.asarray(resize_and_crop(decode(image, name=name), resolution))
+    return np.asarray(fill_and_crop(decode(image, name=name), height, width))
 
 
 def to_float(pixels: Any) -> Any:

@@ -2,7 +2,8 @@
 
 The stream is a fixed sequence of visits, numbered from 0. Visit p belongs to batch `p // batch_size`; which
 record it shows, and which caption, is a function of the configuration, the seed and p alone. Threads, hosts
-and interruptions therefore change nothing, and a position is one number.
+and interruptions therefore change nothing, and a position is one number. With aspect buckets a batch takes
+the next visits of one bucket instead (`i1_data.buckets.Planner`); a position then says which visits wait.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import grain
 import numpy as np
 from i1_hooks import UserError
 
 from i1_data import images
+from i1_data.buckets import Planner, nearest_bucket
 from i1_data.config import DataConfig
 from i1_data.sources import Record, Source
 
@@ -63,8 +65,9 @@ def make_batches(
 class Batches:
     """An endless iterator of batches; `make_batches` makes it.
 
-    Each batch is a dict: `"image"` uint8 (n, resolution, resolution, 3), `"tokens"` whatever `tokenize`
-    returned, `"caption"` and `"key"` lists of n strings. Use it from one thread.
+    Each batch is a dict: `"image"` uint8 (n, resolution, resolution, 3), or (n, height, width, 3) of a
+    bucket, `"tokens"` whatever `tokenize` returned, `"caption"` and `"key"` lists of n strings. Use it from
+    one thread.
     """
 
     def __init__(
@@ -91,11 +94,25 @@ class Batches:
         visits = _visits(self._sizes, self._proportions, seed)
         draw = functools.partial(_draw, config, self._sources)
         self._records = visits.seed(seed).random_map(draw)
+        # Equal seeds and steps: a visit chooses the same record here as above.
+        self._buckets = visits.seed(seed).random_map(functools.partial(_find_bucket, config, self._sources))
         self._start(0)
 
-    def _start(self, position: int) -> None:
-        rows = _HostRows(self._records, position, self._batch_size, self._host_index, self._host_count)
-        batches = rows.batch(self._batch_size // self._host_count, batch_fn=self._collate)
+    def _start(self, position: int, planned: dict[str, Any] | None = None) -> None:
+        if self._config.buckets:
+            self._planner = Planner(
+                lambda visit: cast("int", self._buckets[visit]),
+                len(self._config.buckets),
+                self._batch_size,
+                planned,
+            )
+            self._planned, self._taken = self._planner.state(), 0
+            num_rows = self._batch_size // self._host_count
+            own = slice(self._host_index * num_rows, (self._host_index + 1) * num_rows)
+            batches = _PlannedBatches(self._records, self._planner, own, self._collate)
+        else:
+            rows = _HostRows(self._records, position, self._batch_size, self._host_index, self._host_count)
+            batches = rows.batch(self._batch_size // self._host_count, batch_fn=self._collate)
         num_threads = self._config.num_threads if self._config.prefetch else 0
         read = grain.ReadOptions(
             num_threads=num_threads, prefetch_buffer_size=self._config.prefetch if num_threads else 0
@@ -118,6 +135,10 @@ class Batches:
     def __next__(self) -> dict[str, Any]:
         batch = next(self._iterator)
         self._position += self._batch_size
+        if self._config.buckets:
+            self._planned = self._planner.plan(self._taken).after
+            self._taken += 1
+            self._planner.forget(self._taken)
         return batch
 
     def get_state(self) -> dict[str, Any]:
@@ -130,6 +151,11 @@ class Batches:
             "seed": self._seed,
             "sizes": list(self._sizes),
             "proportions": list(self._proportions),
+            **(
+                {"buckets": [list(b) for b in self._config.buckets], **self._planned}
+                if self._config.buckets
+                else {}
+            ),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -140,14 +166,14 @@ class Batches:
                 where it would mean other images.
         """
         here = self.get_state()
-        for name in ("seed", "sizes", "proportions"):
-            if state.get(name) != here[name]:
+        for name in ("seed", "sizes", "proportions", "buckets"):
+            if state.get(name) != here.get(name):
                 raise UserError(
                     f"the saved data position was made with {name} {state.get(name)}, "
-                    f"the data now has {here[name]}; restore the run's data and seed, or start a new run"
+                    f"the data now has {here.get(name)}; restore the run's data and seed, or start a new run"
                 )
         self.close()
-        self._start(int(state["position"]))
+        self._start(int(state["position"]), state)
 
     def close(self) -> None:
         """Stops the background threads."""
@@ -174,7 +200,35 @@ def _pair(source: int, record: int) -> tuple[int, int]:
 def _draw(
     config: DataConfig, sources: Sequence[Source], visit: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, str, str]:
-    """Returns the prepared image, the caption and the key of one visit.
+    """Returns the prepared image, the caption and the key of one visit."""
+    record = _choose(config, sources, visit, rng)
+    size = config.buckets[_bucket(config, record)] if config.buckets else config.resolution
+    try:
+        pixels = images.prepare(record["image"], size, name=record["key"])
+        return pixels, config.captioner.caption(record["captions"], rng), record["key"]
+    except UserError as error:
+        raise UserError(f"{config.sources[visit[0]]}: {error}") from error
+
+
+def _find_bucket(
+    config: DataConfig, sources: Sequence[Source], visit: tuple[int, int], rng: np.random.Generator
+) -> int:
+    """Returns the bucket of one visit; only the header of an encoded image is read."""
+    record = _choose(config, sources, visit, rng)
+    try:
+        return _bucket(config, record)
+    except UserError as error:
+        raise UserError(f"{config.sources[visit[0]]}: {error}") from error
+
+
+def _bucket(config: DataConfig, record: Record) -> int:
+    return nearest_bucket(config.buckets, *images.upright_size(record["image"], name=record["key"]))
+
+
+def _choose(
+    config: DataConfig, sources: Sequence[Source], visit: tuple[int, int], rng: np.random.Generator
+) -> Record:
+    """Returns the record of one visit.
 
     A record that a filter drops is replaced by a random one of the same source, so that proportions hold
     whatever the filters drop.
@@ -186,8 +240,7 @@ def _draw(
         record: Record = source[int(record_index)]
         try:
             if all(keeper.keep(record) for keeper in config.filters):
-                pixels = images.prepare(record["image"], config.resolution, name=record["key"])
-                return pixels, config.captioner.caption(record["captions"], rng), record["key"]
+                return record
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
         record_index = rng.integers(len(source))
@@ -215,6 +268,28 @@ class _SmallShuffle(grain.MapDataset):
     def __getitem__(self, index: Any) -> Any:
         epoch, row = divmod(index, self._size)
         return int(self._order(epoch)[row])
+
+
+class _PlannedBatches(grain.MapDataset):
+    """The batches of a planner: of each, the rows that belong to one host."""
+
+    def __init__(
+        self,
+        parent: grain.MapDataset,
+        planner: Planner,
+        own: slice,
+        collate: Callable[[Sequence[Any]], dict[str, Any]],
+    ) -> None:
+        super().__init__(parent)
+        self._planner = planner
+        self._own = own
+        self._collate = collate
+
+    def __len__(self) -> int:
+        return sys.maxsize
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._collate([self._parent[visit] for visit in self._planner.plan(index).visits[self._own]])
 
 
 class _HostRows(grain.MapDataset):

@@ -27,6 +27,7 @@ class Denoiser(nnx.Module):
     def __init__(self, config: ModelConfig, key: Array) -> None:
         key_backbone, key_text = jax.random.split(key)
         self.compute_dtype = config.compute_dtype
+        self.size = config.latent_shape[:2]
         self.backbone = config.backbone.build(config.latent_spec, key_backbone)
         adapters, null_captions = [], []
         for index, encoder in enumerate(config.text_encoders):
@@ -37,6 +38,23 @@ class Denoiser(nnx.Module):
             null_captions.append(nnx.Param(null))
         self.adapters = nnx.List(adapters)
         self.null_captions = nnx.List(null_captions)
+
+    def set_size(self, height: int, width: int) -> None:
+        """Changes the size of the latents that this module is for, with positions for it.
+
+        It changes the module itself: call it on one that the same function has just merged. Does nothing for
+        the size that it has.
+
+        Args:
+            height: rows of the latent.
+            width: columns of the latent.
+
+        Raises:
+            UserError: for a size that does not fit the backbone.
+        """
+        if (height, width) != self.size:
+            self.backbone.set_size(height, width)
+            self.size = (height, width)
 
     def condition(
         self, captions: Sequence[Array], masks: Sequence[Array], drop: Sequence[Array] | None = None

@@ -57,6 +57,14 @@ def build_parser() -> argparse.ArgumentParser:
     add("--revision", metavar="REV", help="branch, tag or commit of the model's repository")
     add("--resolution", type=int, metavar="PX", help="edge of the pictures, a multiple of 16 for i1")
     add("--text-encoder", metavar="PATH", help="folder with the text encoder's weights")
+    add(
+        "--lora",
+        action="append",
+        default=[],
+        dest="loras",
+        metavar="PATH[:S]",
+        help="a LoRA file, folder or workdir, added with strength S (default: 1); several add up",
+    )
     add("--vae", metavar="PATH", help="folder with the autoencoder's weights")
     add(
         "--offload",
@@ -132,6 +140,7 @@ def main(argv: Sequence[str]) -> int:
         vae=arguments.vae,
         revision=arguments.revision,
         offload=arguments.offload,
+        loras=arguments.loras,
     )
     job = pipeline.plan(
         prompts,

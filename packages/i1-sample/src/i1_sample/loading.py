@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,14 @@ from i1_model.formats.stored import (
     TRANSFORMER,
     nearest_resolution,
     open_stored,
+    with_resolution,
 )
+from i1_model.lora.folder import is_adapter, load_adapter
 from i1_model.text_encoders import TextEncoderConfig
 from i1_model.text_encoders.pretrained import PretrainedEncoder
 
 from i1_sample.hub import fetch, is_repository
+from i1_sample.loras import LoraSetting, merge_loras, read_loras
 from i1_sample.models import find_model
 from i1_sample.progress import loading_bar
 
@@ -44,7 +47,7 @@ class Parts:
         metadata: as in `i1_model.checkpoint.LoadedModel`.
         name: what the user called it.
         revision: the commit of its repository; None for a local one.
-        load_params: reads the denoiser's parameters.
+        load_params: reads the denoiser's parameters, LoRAs merged.
     """
 
     config: ModelConfig
@@ -62,6 +65,7 @@ def find_parts(
     text_encoder: str | os.PathLike[str] | None = None,
     vae: str | os.PathLike[str] | None = None,
     revision: str | None = None,
+    loras: Sequence[LoraSetting] = (),
 ) -> Parts:
     """Finds a model and its frozen parts, downloading what is not here; arguments as `from_pretrained`'s.
 
@@ -69,8 +73,16 @@ def find_parts(
         UserError: when a part cannot be had, or does not fit the others.
     """
     path, commit = locate(model, resolution, revision)
-    with open_stored(path, resolution=resolution) as stored:
-        config, metadata = stored.config, stored.metadata
+    adapters = []
+    if is_adapter(path):
+        tuned = load_adapter(path)
+        config, metadata = with_resolution(tuned.config, resolution), tuned.metadata
+        adapters.append((tuned.adapter, 1.0))
+        path, commit = _locate_base(path, tuned.base, config.resolution)
+    else:
+        with open_stored(path, resolution=resolution) as stored:
+            config, metadata = stored.config, stored.metadata
+    adapters += read_loras(config, loras)
     config = dataclasses.replace(
         config,
         text_encoders=_text_encoders(config, text_encoder),
@@ -79,8 +91,10 @@ def find_parts(
     )
 
     def load_params() -> Any:
-        with open_stored(path, resolution=resolution) as stored, loading_bar(os.fspath(model)) as progress:
-            return stored.load(dtype or "float32", progress=progress).params
+        side = config.resolution
+        with open_stored(path, resolution=side) as stored, loading_bar(os.fspath(model)) as progress:
+            params = stored.load(dtype or "float32", progress=progress).params
+        return merge_loras(config, params, adapters)
 
     return Parts(config, metadata, os.fspath(model), commit, load_params)
 
@@ -114,6 +128,17 @@ def locate(
     if path.is_dir() and _holds_weights(path):
         return path, None
     return find_model(model), None
+
+
+def _locate_base(folder: Path, base: str, resolution: int) -> tuple[Path, str | None]:
+    """Returns what the adapter in a folder belongs to, as `locate` does."""
+    try:
+        return locate(base, resolution)
+    except UserError as error:
+        raise UserError(
+            f"{folder} holds a LoRA for {base!r}, which is not here ({error}); give that model with --model "
+            "and this folder with --lora"
+        ) from error
 
 
 def _holds_weights(folder: Path) -> bool:

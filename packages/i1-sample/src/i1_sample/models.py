@@ -57,4 +57,5 @@ def _inside(path: Path) -> Path:
 
 
 def _is_complete(folder: Path) -> bool:
-    return (folder / "config.json").is_file() and (folder / "model.safetensors").is_file()
+    weights = ("model.safetensors", "pytorch_lora_weights.safetensors")
+    return (folder / "config.json").is_file() and any((folder / name).is_file() for name in weights)

@@ -17,6 +17,7 @@ from i1_sample.compilation_cache import enable_compilation_cache
 from i1_sample.guidances.base import GuidanceConfig
 from i1_sample.job import LARGEST_BATCH, Job, OutputType, SampleOptions, SampleOutput, StepEvent
 from i1_sample.loading import find_parts
+from i1_sample.loras import LoraChoice, LoraSetting, parse_lora
 from i1_sample.programs import Programs
 from i1_sample.rewriters.base import RewriterConfig
 from i1_sample.settings import (
@@ -40,6 +41,7 @@ class Pipeline:
         model: a loaded model.
         name: what metadata calls it.
         revision: the commit of its repository, for metadata.
+        loras: what its parameters hold beside, for metadata.
         programs: compiled parts to share with another pipeline of the same configuration.
         load_params: reads the parameters where `model.params` is None.
         offload: whether text encoders are freed before denoising.
@@ -55,6 +57,7 @@ class Pipeline:
         *,
         name: str = "model",
         revision: str | None = None,
+        loras: Sequence[LoraSetting] = (),
         programs: Programs | None = None,
         load_params: Callable[[], Any] | None = None,
         offload: bool = False,
@@ -63,6 +66,7 @@ class Pipeline:
         self.metadata = model.metadata
         self.name = name
         self.revision = revision
+        self.loras = tuple(loras)
         self.offload = offload
         self.programs = programs or Programs(model.config)
         self.defaults = from_dict(SamplingDefaults, model.metadata.get("sampling", {}), "sampling")
@@ -80,6 +84,7 @@ class Pipeline:
         vae: str | os.PathLike[str] | None = None,
         revision: str | None = None,
         offload: bool = False,
+        loras: Sequence[LoraChoice] = (),
     ) -> Pipeline:
         """Loads a model, and turns JAX's persistent compilation cache on.
 
@@ -97,10 +102,13 @@ class Pipeline:
             revision: of the model's repository; None takes that of `i1_sample.hub.REVISIONS`, else `main`.
             offload: holds the weights of one part at a time: the text encoders are read first and freed
                 before the denoiser is read, and read again by a later call.
+            loras: LoRA files, folders or workdirs that are merged into the weights, each a path, or with its
+                strength as `"path:0.8"` or a pair; several add up.
 
         Raises:
             UserError: when there is no such model, its files do not fit, or a repository cannot be had.
         """
+        settings = [parse_lora(lora) for lora in loras]
         parts = find_parts(
             model,
             resolution=resolution,
@@ -108,12 +116,14 @@ class Pipeline:
             text_encoder=text_encoder,
             vae=vae,
             revision=revision,
+            loras=settings,
         )
         enable_compilation_cache()
         pipeline = cls(
             LoadedModel(parts.config, None if offload else parts.load_params(), parts.metadata),
             name=parts.name,
             revision=parts.revision,
+            loras=settings,
             load_params=parts.load_params,
             offload=offload,
         )

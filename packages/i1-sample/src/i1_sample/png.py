@@ -45,6 +45,7 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
         "preset": job.preset,
         "model": pipeline.name,
         "revision": pipeline.revision,
+        "loras": [str(lora) for lora in pipeline.loras],
         "model_step": pipeline.metadata.get("step"),
         "recipe": pipeline.metadata.get("recipe"),
         "config": to_dict(pipeline.config),

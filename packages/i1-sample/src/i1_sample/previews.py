@@ -9,10 +9,12 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from i1_model.checkpoint import load_model
+from i1_model.checkpoint import LoadedModel, load_model
 from i1_model.config import ModelConfig
+from i1_model.lora.folder import is_adapter
 from PIL import Image, ImageDraw, ImageFont
 
+from i1_sample.loading import find_parts
 from i1_sample.pipeline import Pipeline
 from i1_sample.png import write_bytes
 from i1_sample.programs import Programs
@@ -34,12 +36,17 @@ def write_preview(path: Path, model: Path, prompts: Sequence[str]) -> None:
     Raises:
         UserError: for a prompt that the model refuses, or a path that cannot be written.
     """
-    loaded = load_model(model)
+    loaded = _load_adapted(model) if is_adapter(model) else load_model(model)
     pipeline = Pipeline(loaded, name=str(model), programs=_programs(loaded.config))
     images = pipeline(list(prompts), seed=0).images
     data = io.BytesIO()
     captioned_grid([image for image in images if isinstance(image, Image.Image)], prompts).save(data, "PNG")
     write_bytes(path, data.getvalue())
+
+
+def _load_adapted(folder: Path) -> LoadedModel:
+    parts = find_parts(folder)
+    return LoadedModel(parts.config, parts.load_params(), parts.metadata)
 
 
 @functools.lru_cache(maxsize=1)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from i1_data.config import DataConfig
 from i1_hooks import UserError
 from i1_model.config import ModelConfig
+from i1_model.lora.config import Lora
 
 from i1_train.loggers.base import LoggerConfig
 from i1_train.loggers.jsonl import Jsonl
@@ -61,6 +62,9 @@ class TrainConfig:
         ema_decay: decay of the float32 average of the parameters.
         ema_warmup: whether the decay of step n is at most (1 + n) / (10 + n), so that a short run forgets its
             start.
+        init_from: what the weights begin from instead of random numbers: a model folder, a workdir, a
+            checkpoint, or a released `.npz`, `.pt` or safetensors file. Everything else begins anew.
+        lora: low-rank adaptation of the weights in `init_from`, which stay frozen; off at rank 0.
         checkpoint_every: steps between checkpoints; the last step has one too.
         keep_checkpoints: how many of the newest checkpoints stay.
         keep_every: checkpoints at multiples of this stay for good; 0 keeps none for good.
@@ -85,6 +89,8 @@ class TrainConfig:
     lr_multipliers: tuple[tuple[str, float], ...] = ()
     ema_decay: float = 0.9999
     ema_warmup: bool = False
+    init_from: str | None = None
+    lora: Lora = field(default_factory=Lora)
     checkpoint_every: int = 1000
     keep_checkpoints: int = 3
     keep_every: int = 0
@@ -134,6 +140,13 @@ class TrainConfig:
                 f"data.resolution {self.data.resolution} is not model.resolution {self.model.resolution}; "
                 "set both"
             )
+        unit = self.model.autoencoder.factor * getattr(self.model.backbone, "patch_size", 1)
+        for height, width in self.data.buckets:
+            if height % unit or width % unit:
+                raise UserError(
+                    f"data.buckets: {height}x{width} is not made of the model's patches of {unit} pixels; "
+                    f"use multiples of {unit}"
+                )
 
 
 CHANGEABLE = (

@@ -38,11 +38,16 @@ class Network:
         return nnx.merge(self._graphdef, self.state(params))
 
 
-def make_network(config: ModelConfig) -> Network:
-    """Returns the network of a model, without allocating its parameters."""
-    graphdef, state = nnx.split(nnx.eval_shape(lambda: init_denoiser(config, jax.random.key(0))))
+def make_network(config: ModelConfig, build: Callable[..., Denoiser] = init_denoiser) -> Network:
+    """Returns the network of a model, without allocating its parameters.
+
+    Args:
+        config: the model.
+        build: makes its denoiser from the configuration and `key`.
+    """
+    graphdef, state = nnx.split(nnx.eval_shape(lambda: build(config, key=jax.random.key(0))))
 
     def init(key: jax.Array) -> Params:
-        return flatten(nnx.state(init_denoiser(config, key)))
+        return flatten(nnx.state(build(config, key=key)))
 
     return Network(init, flatten(state), graphdef, jax.tree.structure(state))

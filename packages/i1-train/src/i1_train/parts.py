@@ -12,7 +12,8 @@ from i1_model.autoencoders import Autoencoder
 from i1_model.text_encoders import TextEncoder
 
 from i1_train.config import TrainConfig
-from i1_train.leaves import describe
+from i1_train.leaves import Params, describe
+from i1_train.lora import denoiser_builder, freeze_base, load_base
 from i1_train.network import Network, make_network
 from i1_train.update import Update, make_update
 
@@ -26,12 +27,14 @@ class Parts:
         text_encoders: frozen.
         autoencoder: frozen.
         update: how the trained parameters change.
+        base: frozen arrays of the network that are no part of the training state, by path.
     """
 
     network: Network
     text_encoders: tuple[TextEncoder, ...]
     autoencoder: Autoencoder
     update: Update
+    base: Params
 
     def constants(self, seed: int) -> dict[str, Any]:
         """Returns what every step reads and none changes: the run's key and the frozen arrays."""
@@ -39,6 +42,7 @@ class Parts:
             "key": jax.random.key(seed),
             "text": tuple(encoder.params for encoder in self.text_encoders),
             "autoencoder": self.autoencoder.params,
+            "base": self.base,
         }
 
     def tokenize(self, captions: Sequence[str]) -> tuple[dict[str, np.ndarray], ...]:
@@ -53,10 +57,11 @@ def build_parts(config: TrainConfig) -> Parts:
         UserError: for parts that do not fit together, or a pattern that matches no parameter.
     """
     config.check()
-    network = make_network(config.model)
+    network = make_network(config.model, denoiser_builder(config))
     return Parts(
         network=network,
         text_encoders=tuple(encoder.build() for encoder in config.model.text_encoders),
         autoencoder=config.model.autoencoder.build(),
-        update=make_update(config, describe(network.shapes)),
+        update=make_update(freeze_base(config), describe(network.shapes)),
+        base=load_base(config, network),
     )

@@ -28,6 +28,15 @@ def i1_recipes() -> list[Component]:
         Component(
             "folder", "i1_train.recipes.folder:folder", "a captioned image folder, at the size of `scenes`"
         ),
+        Component(
+            "finetune-lora",
+            "i1_train.recipes.finetune:lora",
+            "LoRA on i1-3B with a captioned folder, for one GPU of 24 GB",
+        ),
+        Component("finetune-full", "i1_train.recipes.finetune:full", "the same, all of i1-3B trained"),
+        Component(
+            "scenes-lora", "i1_train.recipes.finetune:scenes_lora", "LoRA on the embedded model, in seconds"
+        ),
     ]
 
 

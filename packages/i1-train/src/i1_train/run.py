@@ -14,17 +14,18 @@ import jax
 import numpy as np
 from i1_data.pipeline import Batches, make_batches
 from i1_hooks import UserError, get_registry, to_dict
-from i1_model.checkpoint import save_model
 
 from i1_train.callbacks import notify
 from i1_train.checkpoints import MODEL, Checkpoints
 from i1_train.config import TrainConfig
+from i1_train.lora import check_base, fingerprint, write_model
 from i1_train.metrics import Metrics
 from i1_train.parts import Parts, build_parts
 from i1_train.progress import Display, make_display
 from i1_train.signals import RunInterruptedError
 from i1_train.step import Batch, State, TrainStep, init_state, make_step
 from i1_train.timing import is_due
+from i1_train.weights import with_weights
 from i1_train.workdir import CONFIG, open_workdir, write_json
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
@@ -74,14 +75,18 @@ class Run:
         Raises:
             UserError: when the disk is full or may not be written.
         """
-        record = {"step": self.step, "data": self.batches.get_state(), **versions()}
+        record = {
+            "step": self.step,
+            "data": self.batches.get_state(),
+            "base": fingerprint(self.parts.base),
+            **versions(),
+        }
 
         def write_extra(folder: Path) -> None:
             write_json(folder / CONFIG, to_dict(self.config))
-            averaged = self.parts.network.state({**self.state["params"], **self.state["ema"]})
-            save_model(
-                folder / MODEL, self.config.model, averaged, metadata=model_metadata(self.config, self.step)
-            )
+            averaged = {**self.state["params"], **self.state["ema"]}
+            about = model_metadata(self.config, self.step)
+            write_model(folder / MODEL, self.config, self.parts.network, averaged, about)
 
         return self.checkpoints.save(self.step, self.state, record, write_extra)
 
@@ -121,7 +126,7 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
             workdir / "checkpoints", keep=config.keep_checkpoints, keep_every=config.keep_every
         )
         constants = jax.device_put(parts.constants(config.seed))
-        state = restore(parts, constants["key"], checkpoints, batches)
+        state = restore(config, parts, constants["key"], checkpoints, batches)
         step = int(state["step"])
         display = make_display(config.recipe, step, config.steps, config.log_every)
         stack.callback(display.close)
@@ -161,7 +166,9 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
             notify("i1_run_finished", workdir=workdir, step=run.step, status=status)
 
 
-def restore(parts: Parts, key: jax.Array, checkpoints: Checkpoints, batches: Batches) -> State:
+def restore(
+    config: TrainConfig, parts: Parts, key: jax.Array, checkpoints: Checkpoints, batches: Batches
+) -> State:
     """Returns the newest saved state and moves the data to its position, or the initial state."""
     init = jax.jit(lambda key: init_state(parts, key))
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
@@ -170,7 +177,9 @@ def restore(parts: Parts, key: jax.Array, checkpoints: Checkpoints, batches: Bat
     )
     restored = checkpoints.restore(template)
     if restored is None:
-        return jax.device_put(init(key), device)
+        state = jax.device_put(init(key), device)
+        return state if config.init_from is None or config.lora.is_on else with_weights(state, config)
+    check_base(parts.base, restored.record.get("base"))
     for reason in restored.rejected:
         print(f"i1: warning: {reason}; going on from step {restored.record['step']}", file=sys.stderr)
     warn_of_versions(restored.record)

@@ -25,6 +25,7 @@ TrainStep = Callable[[State, Any, Batch], tuple[State, Metrics]]
 def init_state(parts: Parts, key: jax.Array) -> State:
     """Returns the state before the first step; a pure function of the run's key."""
     params = parts.network.init(jax.random.fold_in(key, 2**32 - 1))
+    params = {path: value for path, value in params.items() if path not in parts.base}
     trained = {path: params[path] for path in parts.update.trained}
     return {
         "params": params,
@@ -53,7 +54,7 @@ def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
         trained = {path: state["params"][path] for path in parts.update.trained}
         fixed = {path: value for path, value in state["params"].items() if path not in trained}
         inputs = (example, captions, masks, drop)
-        loss, grads = mean_gradient(config, parts, trained, fixed, inputs)
+        loss, grads = mean_gradient(config, parts, trained, {**constants["base"], **fixed}, inputs)
         trained, opt, grad_norm = parts.update(grads, state["opt"], trained)
         new_state = {
             "params": {**fixed, **trained},
@@ -90,6 +91,7 @@ def mean_gradient(
         example: Example
         example, captions, masks, drop = inputs
         denoiser = parts.network.denoiser({**fixed, **trained})
+        denoiser.set_size(*example["noisy"].shape[1:3])
         prediction = denoiser(example["noisy"], example["time"], captions, masks, drop)
         return jnp.mean(config.objective.losses(config.model.flow, prediction, example))
 

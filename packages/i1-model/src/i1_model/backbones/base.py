@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 from flax import nnx
-from i1_hooks import ComponentConfig
+from i1_hooks import ComponentConfig, UserError
 from jax import Array
 
 
@@ -65,6 +65,20 @@ class Backbone(nnx.Module, ABC):
             mask: (B, L) bool.
         """
         return Conditioning(tokens=tokens, mask=mask)
+
+    def set_size(self, height: int, width: int) -> None:
+        """Changes the size of the latents that this module is for; parameters stay, positions are computed anew.
+
+        Args:
+            height: rows of the latent.
+            width: columns of the latent.
+
+        Raises:
+            UserError: for a size that does not fit, or a backbone that is made for one size alone.
+        """
+        raise UserError(
+            f"{type(self).__name__} is made for one size of pictures and cannot take {height}x{width}"
+        )
 
     @abstractmethod
     def __call__(self, latents: Array, time: Array, conditioning: Conditioning) -> Array:

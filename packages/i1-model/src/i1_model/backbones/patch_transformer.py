@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import jax
@@ -120,6 +121,21 @@ class PatchTransformer(Backbone):
             self.pos_embed = FrozenTable(jnp.asarray(sinusoidal_table(width, self.grid, self.scale)))
         self.t_embedder = TimeEmbedder(width, keys[2])
         self.final_layer = FinalLayer(config, patch * patch * spec.channels, keys[3])
+
+    def set_size(self, height: int, width: int) -> None:
+        """Changes the size of the latents, see `Backbone`.
+
+        Rows and columns are scaled by 256 / sqrt(pixel height * pixel width), for a square the usual factor.
+        """
+        pixels = self.spec.resolution / math.sqrt(self.spec.height * self.spec.width)
+        spec = replace(self.spec, height=height, width=width)
+        self.config.check(spec)
+        self.spec = spec
+        self.grid = (height // self.config.patch_size, width // self.config.patch_size)
+        self.scale = BASE_RESOLUTION / (pixels * math.sqrt(height * width))
+        if self.config.positions != "rope_only":
+            table = sinusoidal_table(self.config.hidden_width, self.grid, self.scale)
+            self.pos_embed = FrozenTable(jnp.asarray(table))
 
     def condition(self, tokens: Array, mask: Array) -> Conditioning:
         """Returns the text, twice with `repeat_text`, and its mean where the modulation needs it."""

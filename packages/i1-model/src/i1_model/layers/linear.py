@@ -7,6 +7,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from i1_model.layers.low_rank import LowRank
+from i1_model.layers.quantized import QuantizedKernel
+
 LECUN_NORMAL = jax.nn.initializers.lecun_normal()
 XAVIER_UNIFORM = jax.nn.initializers.xavier_uniform()
 
@@ -19,7 +22,15 @@ class Linear(nnx.Module):
         out_width: size of the last axis of the output.
         key: random key of the initialiser.
         init: initialiser of `kernel` (in, out); the bias starts at zero. Parameters are float32.
+
+    Attributes:
+        kernel: (in, out).
+        bias: (out,).
+        lora: what is added while fine-tuning, see `i1_model.lora`; None otherwise.
     """
+
+    kernel: nnx.Param[Array] | QuantizedKernel
+    lora: LowRank | None
 
     def __init__(
         self,
@@ -31,10 +42,12 @@ class Linear(nnx.Module):
     ) -> None:
         self.kernel = nnx.Param(init(key, (in_width, out_width), jnp.float32))
         self.bias = nnx.Param(jnp.zeros((out_width,), jnp.float32))
+        self.lora = None
 
     def __call__(self, x: Array) -> Array:
         """Maps (..., in_width) to (..., out_width)."""
-        return affine(x, self.kernel[...], self.bias[...])
+        y = affine(x, self.kernel[...], self.bias[...])
+        return y if self.lora is None else y + self.lora(x)
 
 
 def affine(x: Array, kernel: Array, bias: Array) -> Array:

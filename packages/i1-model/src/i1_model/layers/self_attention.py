@@ -40,14 +40,20 @@ def project_heads(
     """
     width = x.shape[-1]
     first, stop, _ = parts.indices(3)
-    kernel = linear.kernel[...][:, first * width : stop * width]
-    bias = linear.bias[...][first * width : stop * width]
     turned = (min(stop, 2) - first) * width if rotary else 0
-    if turned > 0:
-        kernel = jnp.concatenate([_reorder(kernel[:, :turned], num_heads, width), kernel[:, turned:]], axis=1)
-        bias = jnp.concatenate([_reorder(bias[:turned], num_heads, width), bias[turned:]])
-    outputs = jnp.split(affine(x, kernel, bias), stop - first, axis=-1)
-    return [split_heads(output, num_heads) for output in outputs]
+
+    def columns(array: Array) -> Array:
+        array = array[..., first * width : stop * width]
+        if turned <= 0:
+            return array
+        return jnp.concatenate(
+            [_reorder(array[..., :turned], num_heads, width), array[..., turned:]], axis=-1
+        )
+
+    y = affine(x, columns(linear.kernel[...]), columns(linear.bias[...]))
+    if linear.lora is not None:
+        y = y + linear.lora(x, columns)
+    return [split_heads(output, num_heads) for output in jnp.split(y, stop - first, axis=-1)]
 
 
 def _reorder(columns: Array, num_heads: int, width: int) -> Array:

@@ -1,0 +1,126 @@
+"""LoRA as arrays by layer, and what it adds to the parameters of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from i1_hooks import UserError
+
+from i1_model.config import ModelConfig
+from i1_model.lora.layers import Layer, find_layers
+from i1_model.names import flatten
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """What one layer's kernel gains: `alpha / rank * a @ b`.
+
+    Attributes:
+        a: (in, rank).
+        b: (rank, out).
+        alpha: see above.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    alpha: float
+
+    @property
+    def rank(self) -> int:
+        """Columns of `a`."""
+        return self.a.shape[1]
+
+    @property
+    def scale(self) -> float:
+        """The factor of the product."""
+        return self.alpha / self.rank
+
+    def product(self) -> np.ndarray:
+        """Returns what the kernel gains, (in, out) float32."""
+        return np.float32(self.scale) * (self.a.astype(np.float32) @ self.b.astype(np.float32))
+
+
+Adapter = dict[str, Factors]
+"""Factors by the layer's PyTorch name, such as `in_blocks.0.attn.qkv_image`."""
+
+
+def from_params(
+    config: ModelConfig, params: Mapping[str, Any], alpha: float, skip: Iterable[str] = ()
+) -> Adapter:
+    """Returns the adapter that the parameters of an adapted denoiser hold.
+
+    Args:
+        config: the model.
+        params: its arrays by path; `P/lora/a` and `P/lora/b` are read.
+        alpha: of all layers.
+        skip: released names of layers to leave out.
+    """
+    left_out, adapter = set(skip), {}
+    for layer in find_layers(config):
+        if f"{layer.path}/lora/a" not in params or layer.name in left_out:
+            continue
+        a, b = (params[f"{layer.path}/lora/{part}"] for part in "ab")
+        if layer.index is not None:
+            a, b = a[layer.index], b[layer.index]
+        adapter[layer.torch_name] = Factors(np.asarray(a), np.asarray(b), alpha)
+    return adapter
+
+
+def merge(config: ModelConfig, params: Any, adapters: Sequence[tuple[Adapter, float]]) -> Any:
+    """Returns the parameters with adapters added to their kernels, `W + sum of strength * scale * a @ b`.
+
+    The sum is in float32 and rounded once to the kernel's dtype; a kernel that no adapter names is the same
+    array as before.
+
+    Args:
+        config: the model.
+        params: of its denoiser, as `nnx.split` returns them.
+        adapters: each with its strength.
+
+    Raises:
+        UserError: listing the layers that the model lacks or that have other widths.
+    """
+    layers = {layer.torch_name: layer for layer in find_layers(config)}
+    for adapter, _ in adapters:
+        check_adapter(layers, adapter)
+    deltas: dict[str, np.ndarray] = {}
+    flat = flatten(params)
+    for name in dict.fromkeys(name for adapter, _ in adapters for name in adapter):
+        layer = layers[name]
+        delta = deltas.setdefault(layer.path, np.zeros(flat[f"{layer.path}/kernel"].shape, np.float32))
+        part = delta if layer.index is None else delta[layer.index]
+        for adapter, strength in adapters:
+            if name in adapter:
+                part += np.float32(strength) * adapter[name].product()
+    for path, delta in deltas.items():
+        kernel = flat[f"{path}/kernel"]
+        flat[f"{path}/kernel"] = (kernel.astype(jnp.float32) + delta).astype(kernel.dtype)
+    return jax.tree.unflatten(jax.tree.structure(params), list(flat.values()))
+
+
+def check_adapter(layers: Mapping[str, Layer], adapter: Adapter) -> None:
+    """Makes sure that an adapter fits a model.
+
+    Raises:
+        UserError: listing the layers that the model lacks or that have other widths.
+    """
+    unknown = sorted(adapter.keys() - layers.keys())
+    if unknown:
+        raise UserError(f"the LoRA is of another model: no layer {_some(unknown)}")
+    wrong = [
+        f"{name} is {factors.a.shape[0]} to {factors.b.shape[1]}, the model's is "
+        f"{layers[name].in_width} to {layers[name].out_width}"
+        for name, factors in sorted(adapter.items())
+        if (factors.a.shape[0], factors.b.shape[1]) != (layers[name].in_width, layers[name].out_width)
+    ]
+    if wrong:
+        raise UserError(f"the LoRA is of another model: {_some(wrong)}")
+
+
+def _some(items: Sequence[str]) -> str:
+    return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")

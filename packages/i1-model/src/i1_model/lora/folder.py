@@ -1,0 +1,88 @@
+"""Model folders of an adapter: a small LoRA file beside a `config.json` that names its base."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from i1_hooks import UserError
+
+from i1_model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, read_config, to_record
+from i1_model.config import ModelConfig
+from i1_model.lora.factors import Adapter
+from i1_model.lora.files import LORA_FILE, read_lora, write_lora
+from i1_model.lora.layers import find_layers
+
+ADAPTER = "adapter"
+"""The key of `config.json` that says what the adapter belongs to."""
+
+
+@dataclass(frozen=True, eq=False)
+class AdapterFolder:
+    """What such a folder holds.
+
+    Attributes:
+        config: of the adapted model.
+        metadata: as in `i1_model.checkpoint.LoadedModel`.
+        base: path or name of the model that is adapted.
+        adapter: the arrays.
+    """
+
+    config: ModelConfig
+    metadata: dict[str, Any]
+    base: str
+    adapter: Adapter
+
+
+def save_adapter(
+    folder: Path, config: ModelConfig, adapter: Adapter, *, base: str, metadata: Mapping[str, Any]
+) -> Path:
+    """Writes an adapter as a model folder; each file appears whole or not at all, the weights first.
+
+    Args:
+        folder: made when absent.
+        config: of the adapted model.
+        adapter: stored in the diffusers format, in its dtype.
+        base: path or name of the model that is adapted.
+        metadata: as for `save_model`.
+
+    Raises:
+        UserError: when the folder cannot be written.
+    """
+    ranks = sorted({factors.rank for factors in adapter.values()})
+    about = {"base": base, "ranks": ranks, "layers": len(adapter)}
+    write_lora(folder / LORA_FILE, adapter, "diffusers")
+    text = json.dumps(to_record(config, {ADAPTER: about, **metadata}), indent=2) + "\n"
+    try:
+        temporary = folder / f".{CONFIG_FILE}.saving"
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / CONFIG_FILE)
+    except OSError as error:
+        raise UserError(f"cannot write the model folder {folder}: {error.strerror}") from error
+    return folder
+
+
+def is_adapter(folder: Path) -> bool:
+    """Tells whether a folder holds an adapter and not a whole model."""
+    return (
+        (folder / CONFIG_FILE).is_file()
+        and (folder / LORA_FILE).is_file()
+        and not (folder / WEIGHTS_FILE).is_file()
+    )
+
+
+def load_adapter(folder: Path) -> AdapterFolder:
+    """Reads such a folder.
+
+    Raises:
+        UserError: for a missing or foreign file, or an adapter that does not name its base.
+    """
+    config, metadata = read_config(folder)
+    about = metadata.get(ADAPTER)
+    if not isinstance(about, dict) or not isinstance(about.get("base"), str):
+        raise UserError(f"{folder / CONFIG_FILE} does not name the model that its LoRA belongs to")
+    modules = [layer.torch_name for layer in find_layers(config)]
+    return AdapterFolder(config, metadata, about["base"], read_lora(folder, modules).adapter)

@@ -1,0 +1,127 @@
+"""LoRA in a training run: what is trained, what is frozen, and what a checkpoint shows of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from i1_hooks import UserError, get_registry
+from i1_model.checkpoint import save_model
+from i1_model.denoiser import Denoiser, init_denoiser
+from i1_model.lora.attach import convert_base, init_adapted, untargeted
+from i1_model.lora.factors import from_params
+from i1_model.lora.folder import save_adapter
+
+from i1_train.config import TrainConfig
+from i1_train.leaves import Params
+from i1_train.network import Network
+from i1_train.weights import find_weights, read_weights
+
+BASE = r"(?!.*/lora/[ab]$).*"
+"""Every parameter that LoRA does not add."""
+
+
+def denoiser_builder(config: TrainConfig) -> Callable[..., Denoiser]:
+    """Returns what makes the denoiser of a recipe from a model configuration and a key."""
+    return functools.partial(init_adapted, lora=config.lora) if config.lora.is_on else init_denoiser
+
+
+def freeze_base(config: TrainConfig) -> TrainConfig:
+    """Returns the recipe with everything but the adapted layers' LoRA frozen; without LoRA, the same."""
+    if not config.lora.is_on:
+        return config
+    others = [f"{re.escape(name)}/lora/[ab]" for name in untargeted(config.model, config.lora)]
+    return dataclasses.replace(config, frozen=(*config.frozen, BASE, *others))
+
+
+def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) -> dict[str, Any]:
+    """Returns the frozen arrays below LoRA, by path; none without LoRA.
+
+    They are no part of the training state: every step reads them, and no checkpoint repeats them.
+
+    Args:
+        config: the recipe.
+        network: with LoRA.
+        abstract: whether shapes are enough, so that no weights are read.
+
+    Raises:
+        UserError: when the recipe names no weights, or they do not fit.
+    """
+    if not config.lora.is_on:
+        return {}
+    if abstract:
+        return {path: shape for path, shape in network.shapes.items() if re.fullmatch(BASE, path)}
+    if config.init_from is None:
+        raise UserError(
+            f"lora.rank {config.lora.rank} adapts trained weights: name them with --set init_from=PATH"
+        )
+    return convert_base(read_weights(config, config.init_from), network.shapes, config.lora)
+
+
+def write_model(
+    folder: Path, config: TrainConfig, network: Network, params: Params, metadata: Mapping[str, Any]
+) -> None:
+    """Writes the model folder of a checkpoint: the whole model, or its LoRA alone.
+
+    Args:
+        folder: of the model.
+        config: the recipe.
+        network: the denoiser.
+        params: averaged parameters by path.
+        metadata: for `config.json`.
+
+    Raises:
+        UserError: when it cannot be written.
+    """
+    if not config.lora.is_on:
+        save_model(folder, config.model, network.state(params), metadata=metadata)
+        return
+    assert config.init_from is not None
+    lora, is_name = config.lora, config.init_from in get_registry().components("models")
+    base = config.init_from if is_name else str(find_weights(config.init_from).resolve())
+    others = untargeted(config.model, lora)
+    adapter = from_params(config.model, params, float(lora.alpha or lora.rank), others)
+    save_adapter(folder, config.model, adapter, base=base, metadata=metadata)
+
+
+def fingerprint(base: Params) -> str | None:
+    """Returns a digest of the frozen arrays, None where there are none; it is the same on every device."""
+    if not base:
+        return None
+    digest = hashlib.sha256()
+    for path, value in sorted(base.items()):
+        digest.update(f"{path} {value.shape} {value.dtype} {int(_checksum(value))}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def check_base(base: Params, saved: str | None) -> None:
+    """Makes sure that a run goes on over the weights it began with.
+
+    Raises:
+        UserError: when they changed.
+    """
+    found = fingerprint(base)
+    if saved != found:
+        raise UserError(
+            f"init_from holds other weights than those this run began with ({saved} before, {found} now); "
+            "bring them back, or begin a new run"
+        )
+
+
+@jax.jit
+def _checksum(value: jax.Array) -> jax.Array:
+    """Returns a uint32 that depends on every bit and its place."""
+    wide = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[value.dtype.itemsize]
+    if jnp.issubdtype(value.dtype, jnp.floating):
+        value = jax.lax.bitcast_convert_type(value, wide)
+    bits = value.astype(jnp.uint32).reshape(-1)
+    places = jnp.arange(bits.shape[0], dtype=jnp.uint32) * np.uint32(2654435761) + np.uint32(1)
+    return jnp.sum(bits * places, dtype=jnp.uint32)

@@ -1,0 +1,92 @@
+"""Recipes that fine-tune trained weights on a captioned folder."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from i1_data.buckets import aspect_buckets
+from i1_data.config import DataConfig
+from i1_data.sources.image_folder import ImageFolderSource
+from i1_model.autoencoders.flux import Flux2Autoencoder
+from i1_model.lora.config import Lora
+from i1_model.sizes import model_config
+from i1_model.text_encoders.t5gemma import T5GemmaEncoder
+
+from i1_train.config import SamplingDefaults, TrainConfig
+from i1_train.loggers.jsonl import Jsonl
+from i1_train.recipes.scenes import scenes
+from i1_train.schedules import WarmupStableDecay
+
+
+def lora() -> TrainConfig:
+    """LoRA on i1-3B at about 1024 x 1024 pixels, made for one GPU of 24 GB.
+
+    `--set init_from=D` names the weights (a model folder or a released checkpoint), `--set
+    data.sources.0.root=D` the pictures; the frozen parts are read from `--set model.text_encoders.0.path=D`
+    and `--set model.autoencoder.path=D`.
+
+    One picture at a time passes through the network, its blocks are recomputed in the backward pass, and the
+    frozen matrices are bfloat16; `--set lora.quantization=int8` or `nf4` makes them smaller still.
+    """
+    model = model_config(
+        "i1-3B", text_encoders=(T5GemmaEncoder(),), autoencoder=Flux2Autoencoder(), resolution=1024
+    )
+    backbone = dataclasses.replace(model.backbone, layers="scan", remat="full")
+    return TrainConfig(
+        recipe="finetune-lora",
+        model=dataclasses.replace(model, backbone=backbone, compute_dtype="bfloat16"),
+        data=DataConfig(
+            sources=(ImageFolderSource(root="images"),), resolution=1024, buckets=aspect_buckets(1024)
+        ),
+        schedule=_schedule(1e-4),
+        batch_size=4,
+        grad_accumulation=4,
+        steps=1000,
+        ema_decay=0.99,
+        ema_warmup=True,
+        init_from="i1-3B",
+        lora=Lora(rank=16),
+        checkpoint_every=250,
+        keep_checkpoints=4,
+    )
+
+
+def full() -> TrainConfig:
+    """The same with every weight trained, for a machine that holds them with their moments and average."""
+    return dataclasses.replace(
+        lora(),
+        recipe="finetune-full",
+        lora=Lora(),
+        schedule=_schedule(1e-5),
+        batch_size=16,
+        grad_accumulation=1,
+        ema_decay=0.999,
+        keep_checkpoints=2,
+    )
+
+
+def _schedule(lr: float) -> WarmupStableDecay:
+    return WarmupStableDecay(lr=lr, warmup=50, decay=0.2, final_lr=lr / 100)
+
+
+def scenes_lora() -> TrainConfig:
+    """LoRA on the embedded model, for pictures of 64 x 64 pixels: seconds on a laptop."""
+    pretrained = scenes()
+    return dataclasses.replace(
+        pretrained,
+        recipe="scenes-lora",
+        data=DataConfig(
+            sources=(ImageFolderSource(root="images"),), resolution=64, buckets=((64, 64), (80, 48), (48, 80))
+        ),
+        optimizer=lora().optimizer,
+        schedule=WarmupStableDecay(lr=2e-3, warmup=10, decay=0.3, final_lr=1e-4),
+        batch_size=8,
+        steps=100,
+        ema_decay=0.95,
+        init_from="scenes",
+        lora=Lora(rank=8, base_dtype="float32"),
+        checkpoint_every=100,
+        preview_prompts=(),
+        loggers=(Jsonl(),),
+        sampling=SamplingDefaults(steps=30, guidance_scale=3.0, shift=0.3, rescale=0.0),
+    )
