@@ -9,7 +9,8 @@ from typing import Any
 from i1_study.report import ARROWS
 
 ROW, TOP, PANEL, GAP = 44, 78, 260, 36
-NAMES, TEXT = 120, 250
+NAMES, TEXT = 120, 330
+COLUMNS = (0, 80, 205)
 INK, GREY, BLUE, GREEN, RED = "#222", "#bbb", "#2a5db0", "#1e8c45", "#c0392b"
 COLOURS = {"agrees": GREEN, "disagrees": RED}
 
@@ -35,16 +36,19 @@ def svg(study: Mapping[str, Any]) -> str:
     left += PANEL + GAP
     parts += _panel(left, "held-out loss (lower is better)", rows, "held_out_loss")
     left += PANEL + GAP
-    parts.append(_text(left, TOP - 24, "published; here by score; by held-out loss", colour="#666"))
+    headings = ("published", "here, by score", "by held-out loss")
+    parts += [
+        _text(left + x, TOP - 24, heading, colour="#666")
+        for x, heading in zip(COLUMNS, headings, strict=True)
+    ]
     for index, row in enumerate(rows):
         if row["reference"]:
             parts.append(_text(left, _y(index) + 4, "reference", colour="#666"))
             continue
         y = _y(index)
         parts.append(_text(left, y + 4, ARROWS[row["published_direction"]] or "none"))
-        for column, name in enumerate(("verdict", "verdict_by_loss")):
-            colour = COLOURS.get(row[name], INK)
-            parts.append(_text(left + 56 + 100 * column, y + 4, row[name], colour=colour, size=12))
+        for x, name in zip(COLUMNS[1:], ("verdict", "verdict_by_loss"), strict=True):
+            parts.append(_text(left + x, y + 4, row[name], colour=COLOURS.get(row[name], INK)))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
