@@ -186,7 +186,8 @@ class Registry:
 
 
 def _noun(kind: str) -> str:
-    return kind.removesuffix("s").replace("_", " ")
+    singular = kind.removesuffix("ies") + "y" if kind.endswith("ies") else kind.removesuffix("s")
+    return singular.replace("_", " ")
 
 
 def _check_hooks(plugin: object, manager: pluggy.PluginManager) -> None:

@@ -7,12 +7,12 @@ returns `Component` records; the code behind a record is imported only when a re
 The docstring of every specification holds a complete plugin file as its example.
 """
 
-from i1_hooks.hookspecs import bench, data, host, model, sample, train
+from i1_hooks.hookspecs import bench, data, host, model, sample, study, train
 from i1_hooks.hookspecs.markers import PROJECT, hookimpl, hookspec
 
 __all__ = ["KINDS", "PROJECT", "SPECIFICATIONS", "hookimpl", "hookspec"]
 
-SPECIFICATIONS = (model, data, train, sample, bench, host)
+SPECIFICATIONS = (model, data, train, sample, bench, study, host)
 """The modules that hold the specifications, one per package that declares the base classes."""
 
 KINDS: dict[str, str] = {
@@ -35,6 +35,7 @@ KINDS: dict[str, str] = {
     "loggers": "where training metrics and pictures go",
     "judges": "measurements of one generated picture",
     "benchmarks": "prompt sets with their scoring",
+    "studies": "controlled sets of recipes that differ in one axis",
     "models": "trained weights, found by name",
     "recipes": "complete training configurations",
     "commands": "subcommands of `i1`",
