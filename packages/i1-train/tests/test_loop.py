@@ -12,7 +12,7 @@ from i1_model.checkpoint import load_model
 from i1_model.names import flatten
 from i1_train.cli import main
 from i1_train.config import TrainConfig
-from i1_train.metrics import NotFiniteError
+from i1_train.incidents import NotFiniteError
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -117,7 +117,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         pytest.raises(NotFiniteError, match=r"loss nan, .* at step 9: stopped without saving"),
     ):
         runs.run(tmp_path, "checkpoint_every=3", "data.prefetch=0", 'preview_prompts=["a red circle"]')
-    assert recorder.calls[-2:] == [("saved", 6), ("finished", 9, "failed")]
+    assert recorder.calls[-1] == ("finished", 9, "failed")
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["3", "6"]
     failed = json.loads((tmp_path / "failed_batch.json").read_text())
     assert (failed["step"], failed["loss"]) == (9, "nan")
     assert len(failed["key"]) == len(failed["caption"]) == 4

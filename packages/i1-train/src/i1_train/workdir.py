@@ -90,7 +90,7 @@ def _changeable(path: str) -> bool:
 
 def differences(old: Any, new: Any) -> dict[str, str]:
     """Returns the paths at which two configurations differ, each with a text `path: old -> new`."""
-    before, after = _flatten(old), _flatten(new)
+    before, after = flatten_json(old), flatten_json(new)
     return {
         path: f"{path}: {_show(before, path)} -> {_show(after, path)}"
         for path in sorted(before.keys() | after.keys())
@@ -98,11 +98,12 @@ def differences(old: Any, new: Any) -> dict[str, str]:
     }
 
 
-def _flatten(data: Any, path: str = "") -> dict[str, Any]:
+def flatten_json(data: Any, path: str = "") -> dict[str, Any]:
+    """Returns the values inside nested dicts and lists by their paths, joined by dots."""
     children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     flat: dict[str, Any] = {} if children else {path: data}
     for name, child in children:
-        flat.update(_flatten(child, f"{path}.{name}" if path else str(name)))
+        flat.update(flatten_json(child, f"{path}.{name}" if path else str(name)))
     return flat
 
 
