@@ -30,7 +30,12 @@ def test_what_the_compiler_says():
     assert "35.93 G did not fit, the largest buffer is 2.25G of jit(step)/attention/dot_general" in line
     assert "in all there are parameters 1.00 GiB, average 0.00 GiB" in line
     assert "activations of 4 images at a time" in line
-    knobs = ("model.compute_dtype=bfloat16", "model.backbone.remat=full", "grad_accumulation=2", "batch_size=2")
+    knobs = (
+        "model.compute_dtype=bfloat16",
+        "model.backbone.remat=full",
+        "grad_accumulation=2",
+        "batch_size=2",
+    )
     assert line.endswith("try " + ", ".join(f"--set {knob}" for knob in knobs))
     assert "\n" not in line
 

@@ -57,7 +57,7 @@ def rows_of(run):
             rows += database.execute(
                 "select step, metrics from metrics where run_name = ? order by step", (run,)
             ).fetchall()
-    return rows
+    return [(step, text if isinstance(text, str) else text.decode()) for step, text in rows]
 
 
 def test_points_and_pictures_are_in_the_database(tmp_path):

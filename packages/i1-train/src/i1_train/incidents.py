@@ -36,11 +36,12 @@ class Incidents:
     Args:
         workdir: of the run.
         step: how many steps are finished; what an earlier process skipped after them comes again.
+        host: the number of this one; those but the first write files of their own, with their number.
     """
 
-    def __init__(self, workdir: Path, step: int) -> None:
-        self._workdir = workdir
-        self._skipped = workdir / SKIPPED_BATCHES
+    def __init__(self, workdir: Path, step: int, host: int = 0) -> None:
+        self._failed = _of_host(workdir / FAILED_BATCH, host)
+        self._skipped = _of_host(workdir / SKIPPED_BATCHES, host)
         if self._skipped.exists():
             open_lines(self._skipped, step).close()
 
@@ -65,12 +66,9 @@ class Incidents:
         if values.get(SKIPPED):
             self._append(record)
             return
-        path = self._workdir / FAILED_BATCH
-        write_json(path, record)
+        write_json(self._failed, record)
         found = f"loss {values['loss']:.6g}, gradient norm {values['grad_norm']:.6g} at step {step}"
-        ending = (
-            f"stopped without saving; the keys of its batch are in {path}; lower the learning rate or look"
-        )
+        ending = f"stopped without saving; the keys of its batch are in {self._failed}; lower the learning rate or look"
         if finite:
             raise LossSpikeError(
                 f"loss spike: {found}: {ending} at its images, or go on past it with --set "
@@ -86,3 +84,7 @@ class Incidents:
                 file.write(json.dumps(record) + "\n")
         except OSError as error:
             raise UserError(f"cannot write {self._skipped}: {error.strerror}") from error
+
+
+def _of_host(path: Path, host: int) -> Path:
+    return path.with_name(f"{path.stem}.{host}{path.suffix}") if host else path

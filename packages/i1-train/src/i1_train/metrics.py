@@ -14,7 +14,7 @@ import jax
 from i1_train.config import TrainConfig
 from i1_train.evaluation import LOSS
 from i1_train.incidents import Incidents
-from i1_train.loggers.group import LoggerGroup
+from i1_train.loggers.group import LoggerGroup, Quiet
 from i1_train.measures import BY_TIME
 from i1_train.progress import Display
 from i1_train.utilisation import Chip, memory
@@ -54,8 +54,9 @@ class Metrics:
         self._batch_size = config.batch_size
         self._display = display
         self._chip = chip
-        self._loggers = LoggerGroup(config.loggers, workdir, step)
-        self._incidents = Incidents(workdir, step)
+        host = jax.process_index()
+        self._loggers = Quiet() if host else LoggerGroup(config.loggers, workdir, step)
+        self._incidents = Incidents(workdir, step, host)
         self._waiting: _Waiting | None = None
         self._clock = time.monotonic()
         self.held_out_loss: float | None = None

@@ -24,7 +24,7 @@ from i1_train.metrics import Metrics
 from i1_train.out_of_memory import explained
 from i1_train.parts import Parts, build_parts
 from i1_train.profile import traced
-from i1_train.progress import Display, make_display
+from i1_train.progress import Display, Silent, make_display
 from i1_train.provenance import model_metadata, versions, warn_of_versions
 from i1_train.report.page import write_report
 from i1_train.signals import RunInterruptedError
@@ -175,8 +175,9 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
         UserError: for a workdir or data that do not fit, a full disk, a device without memory.
     """
     parts = build_parts(config)
+    first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
-        workdir = stack.enter_context(open_workdir(workdir, config))
+        workdir = stack.enter_context(open_workdir(workdir, config, first=first))
         batches = make_batches(
             config.data,
             batch_size=config.batch_size,
@@ -200,7 +201,8 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
         constants = jax.device_put(constants)
         state = restore(config, parts, constants["key"], checkpoints, batches)
         step = int(state["step"])
-        display = make_display(config.recipe, step, config.steps, config.log_every)
+        title = config.recipe
+        display = make_display(title, step, config.steps, config.log_every) if first else Silent()
         stack.callback(display.close)
         metrics = Metrics(workdir, config, step, display, find_chip(config, parts, constants))
         stack.callback(metrics.close)
@@ -219,9 +221,8 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
             display=display,
         )
         run.held_out = make_held_out(config, parts, run.to_device)
-        write_json(
-            workdir / CONFIG, to_dict(config)
-        )  # only now, since a mistake found above shall claim nothing
+        if first:  # only now, since a mistake found above shall claim nothing
+            write_json(workdir / CONFIG, to_dict(config))
         display.say(opening_line(config, parts, workdir, step))
         notify("i1_run_started", workdir=workdir, recipe=config.recipe, step=step)
         status = "failed"

@@ -19,10 +19,15 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def open_workdir(workdir: Path, config: TrainConfig) -> Iterator[Path]:
+def open_workdir(workdir: Path, config: TrainConfig, *, first: bool = True) -> Iterator[Path]:
     """Makes or reopens the folder of a run and holds it until the block ends.
 
     Fields in `CHANGEABLE` may differ from the `config.json` of an earlier run.
+
+    Args:
+        workdir: the folder.
+        config: the recipe.
+        first: whether this process holds the folder; of several hosts, the first one does.
 
     Raises:
         UserError: for a folder that cannot be written, that another process trains in, or that holds another
@@ -36,6 +41,10 @@ def open_workdir(workdir: Path, config: TrainConfig) -> Iterator[Path]:
             f"workdir {workdir}: {error.strerror}; choose a folder that can be written"
         ) from error
     with lock:
+        if not first:
+            _check_owner(workdir, config)
+            yield workdir
+            return
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

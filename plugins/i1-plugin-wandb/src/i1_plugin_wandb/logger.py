@@ -70,6 +70,7 @@ class WandBLogger(Logger):
                 resume="allow",
                 mode=config.mode,
                 dir=str(workdir),
+                settings=wandb.Settings(console="off"),  # the terminal belongs to the progress bar
             )
         except wandb.errors.Error as error:
             reason = " ".join(str(error).split())

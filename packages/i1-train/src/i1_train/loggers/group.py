@@ -68,3 +68,10 @@ class LoggerGroup(Logger):
 
 def _name(config: LoggerConfig) -> str:
     return get_registry().name_of(type(config))
+
+
+class Quiet(Logger):
+    """Writes nothing: what the hosts but the first have."""
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Does nothing."""
