@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from i1_hooks import CommandParser
 
@@ -89,7 +90,8 @@ def plugin_flags() -> list[str]:
 
     registry = get_registry()
     names = [name for name, (_, version) in registry.plugins.items() if version.startswith(DIGEST)]
-    files = [str(registry.manager.get_plugin(name).__file__) for name in names]
+    modules: list[Any] = [registry.manager.get_plugin(name) for name in names]
+    files = [module.__file__ for module in modules]
     return [flag for file in files for flag in ("--plugin", file)]
 
 

@@ -68,7 +68,10 @@ class Incidents:
             return
         write_json(self._failed, record)
         found = f"loss {values['loss']:.6g}, gradient norm {values['grad_norm']:.6g} at step {step}"
-        ending = f"stopped without saving; the keys of its batch are in {self._failed}; lower the learning rate or look"
+        ending = (
+            f"stopped without saving; the keys of its batch are in {self._failed}; lower the learning rate "
+            "or look"
+        )
         if finite:
             raise LossSpikeError(
                 f"loss spike: {found}: {ending} at its images, or go on past it with --set "

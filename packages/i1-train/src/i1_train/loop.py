@@ -36,10 +36,11 @@ def train(config: TrainConfig, workdir: str | os.PathLike[str], *, profile: int 
             batch = run.next_batch()
             run.state, metrics = run.train_step(run.state, run.constants, run.to_device(batch))
             run.finish_step(step, metrics, batch)
-            if stop.at(step) or run.checkpoint_due():
+            stopping = stop.at(step)
+            if stopping or run.checkpoint_due():
                 run.begin_checkpoint()
-            if stop.name:
-                raise RunInterruptedError(f"{stop.name} at step {step}: saved to {run.checkpoints.wait()}")
+            if stopping:
+                raise RunInterruptedError(f"{stopping} at step {step}: saved to {run.checkpoints.wait()}")
             run.announce_checkpoints()
         run.finish()
     return run.step

@@ -103,7 +103,7 @@ def _flops_of(jaxpr: Any) -> float:
 
 def _flops_of_equation(equation: Any) -> float:
     name, params = equation.primitive.name, equation.params
-    shapes = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
+    shapes: list[Any] = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
     if name == "dot_general":
         contracted = math.prod(shapes[0][axis] for axis in params["dimension_numbers"][0][0])
         return 2.0 * math.prod(equation.outvars[0].aval.shape) * contracted
