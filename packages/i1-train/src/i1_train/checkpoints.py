@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import sys
 import threading
@@ -70,7 +71,7 @@ class Checkpoints:
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._complete: list[Path] = []
-        self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler())
+        self._orbax: ocp.AsyncCheckpointer | None = None
 
     def steps(self) -> list[int]:
         """Returns the steps that have a checkpoint, ascending."""
@@ -107,12 +108,17 @@ class Checkpoints:
                 self._make_room(temporary, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
             _barrier(f"begin-{step}")
             state = safe_to_read(state)
+            if self._orbax is None:
+                self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler())
             self._orbax.save((temporary / STATE).absolute(), args=ocp.args.StandardSave(state))
         except (OSError, ValueError) as error:
             raise self._failed(step, error) from error
         record = {"format": FORMAT, "format_version": FORMAT_VERSION, **record}
         self._thread = threading.Thread(
-            target=self._finish, args=(step, temporary, record, write_extra), name="checkpoint", daemon=True
+            target=self._finish,
+            args=(self._orbax, step, temporary, record, write_extra),
+            name="checkpoint",
+            daemon=True,
         )
         self._thread.start()
 
@@ -150,7 +156,8 @@ class Checkpoints:
             if error is None:
                 raise
             print(f"i1: warning: {failure}", file=sys.stderr)  # after what ended the run, not in its place
-        self._orbax.close()
+        if self._orbax is not None:
+            self._orbax.close()
 
     def _join(self) -> None:
         if self._thread is not None:
@@ -171,6 +178,7 @@ class Checkpoints:
 
     def _finish(
         self,
+        orbax: ocp.AsyncCheckpointer,
         step: int,
         temporary: Path,
         record: dict[str, Any],
@@ -185,7 +193,7 @@ class Checkpoints:
                     if write_extra is not None:
                         write_extra(temporary)
             finally:
-                self._orbax.wait_until_finished()
+                orbax.wait_until_finished()
             _barrier(f"written-{step}")
             write_manifest(temporary, jax.process_index(), jax.process_count())
             _barrier(f"listed-{step}")
@@ -227,7 +235,8 @@ class Checkpoints:
 
     def _score(self, step: int) -> float | None:
         try:
-            return json.loads((self.path(step) / RECORD).read_text(encoding="utf-8")).get(SCORE)
+            score = json.loads((self.path(step) / RECORD).read_text(encoding="utf-8")).get(SCORE)
+            return score if score is not None and math.isfinite(score) else None
         except (OSError, ValueError):  # a damaged one has no rank; that it is damaged is said when it is read
             return None
 
