@@ -172,6 +172,7 @@ def test_a_disk_that_is_full_while_the_state_is_written(tmp_path, monkeypatch):
 
     def limited(self, step, *rest):
         if step == 2:
+            self.wait()
             resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
         begin(self, step, *rest)
 
@@ -205,7 +206,7 @@ def test_data_that_dies(tmp_path, monkeypatch, threads):
 
 
 def test_a_device_without_memory(tmp_path, monkeypatch):
-    def make(config, parts):
+    def make(config, parts, *rest):
         def step(state, constants, batch):
             if int(state["step"]) == 2:
                 raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: trying to allocate 5 bytes")

@@ -18,7 +18,7 @@ LARGER = ("model.resolution=128", "data.resolution=128")
 def quick_step():
     """A step that adds 1 to the parameters and 2 to the average, so that they can be told apart."""
 
-    def make(config, parts):
+    def make(config, parts, *rest):
         def step(state, constants, batch):
             count = int(state["step"]) + 1
             new = {**state, "step": state["step"] + 1}

@@ -97,11 +97,14 @@ def plugin_flags() -> list[str]:
 
 def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     """Trains and prints how it ended."""
+    import logging
+
     from i1_train.compilation_cache import enable_compilation_cache
     from i1_train.incidents import BadStepError
     from i1_train.loop import train
     from i1_train.signals import RunInterruptedError
 
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's tracebacks of what is one line of ours
     enable_compilation_cache()
     try:
         step = train(config, workdir, profile=profile)
