@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from i1_train.loop import train
+from i1_train.metrics import MEASURED_HERE
 from i1_train.recipes import load_recipe
 
 SETTINGS = (
@@ -56,10 +57,9 @@ def metrics(workdir):
 
 
 def numbers(workdir):
-    """Returns what must be equal between two runs: every metric but the speed."""
+    """Returns what must be equal between two runs: every metric but those of the machine."""
     return [
-        {name: value for name, value in row.items() if name != "images_per_second"}
-        for row in metrics(workdir)
+        {name: value for name, value in row.items() if name not in MEASURED_HERE} for row in metrics(workdir)
     ]
 
 

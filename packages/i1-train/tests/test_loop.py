@@ -1,18 +1,25 @@
 """The loop around the step: losses, folders, plugins, mistakes."""
 
 import fcntl
+import itertools
 import json
+import resource
 
+import jax
 import numpy as np
 import pytest
 import small_runs as runs
+from i1_data.scenes.source import Scenes
 from i1_hooks import Registry, UserError, from_json, hookimpl, use_registry
-from i1_hooks.registry import installed_plugins
+from i1_hooks.registry import installed_plugins, make_registry
 from i1_model.checkpoint import load_model
 from i1_model.names import flatten
+from i1_train.checkpoint_files import verify
+from i1_train.checkpoints import Checkpoints
 from i1_train.cli import main
 from i1_train.config import TrainConfig
-from i1_train.metrics import NotFiniteError
+from i1_train.incidents import NotFiniteError
+from i1_train.signals import RunInterruptedError
 
 pytestmark = pytest.mark.usefixtures("compiled")
 
@@ -117,7 +124,8 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         pytest.raises(NotFiniteError, match=r"loss nan, .* at step 9: stopped without saving"),
     ):
         runs.run(tmp_path, "checkpoint_every=3", "data.prefetch=0", 'preview_prompts=["a red circle"]')
-    assert recorder.calls[-2:] == [("saved", 6), ("finished", 9, "failed")]
+    assert recorder.calls[-1] == ("finished", 9, "failed")
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["3", "6"]
     failed = json.loads((tmp_path / "failed_batch.json").read_text())
     assert (failed["step"], failed["loss"]) == (9, "nan")
     assert len(failed["key"]) == len(failed["caption"]) == 4
@@ -158,9 +166,99 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     assert runs.run(tmp_path, "steps=3", "checkpoint_every=1") == 3
 
 
+def test_a_disk_that_is_full_while_the_state_is_written(tmp_path, monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    begin = Checkpoints.begin
+
+    def limited(self, step, *rest):
+        if step == 2:
+            self.wait()
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+        begin(self, step, *rest)
+
+    monkeypatch.setattr(Checkpoints, "begin", limited)
+    try:
+        with pytest.raises(
+            UserError, match=r"cannot write checkpoint .*2: .*; the last good .*1; free space"
+        ):
+            runs.run(tmp_path, "steps=3", "checkpoint_every=1")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
+    verify(tmp_path / "checkpoints" / "1")
+
+
+@pytest.mark.parametrize("threads", ["data.num_threads=0", "data.num_threads=2"])
+def test_data_that_dies(tmp_path, monkeypatch, threads):
+    read = Scenes.__getitem__
+    calls = itertools.count()
+
+    def dying(self, index):
+        if next(calls) > 20:
+            raise RuntimeError("worker died")
+        return read(self, index)
+
+    monkeypatch.setattr(Scenes, "__getitem__", dying)
+    message = r"the data failed after step \d+ \(RuntimeError: .*worker died.*\); correct it and run again"
+    with pytest.raises(UserError, match=message):
+        runs.run(tmp_path, "checkpoint_every=2", threads)
+    monkeypatch.undo()
+
+
+def test_a_device_without_memory(tmp_path, monkeypatch):
+    def make(config, parts, *rest):
+        def step(state, constants, batch):
+            if int(state["step"]) == 2:
+                raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: trying to allocate 5 bytes")
+            metrics = {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 1e-3}
+            return {**state, "step": state["step"] + 1}, metrics
+
+        return step
+
+    monkeypatch.setattr("i1_train.run.make_step", make)
+    with pytest.raises(UserError, match=r"out of memory on .*: 5 bytes did not fit; .* grad_accumulation=2"):
+        runs.run(tmp_path, "checkpoint_every=2")
+    verify(tmp_path / "checkpoints" / "2")
+
+
+def test_held_out_loss_and_the_best_checkpoints(tmp_path):
+    scenes = '[{"component": "scenes", "num_records": 40, "seed": 1}]'
+    settings = ["steps=4", "checkpoint_every=1", "keep_checkpoints=1", "keep_best=2", "held_out.every=100"]
+    settings += [f"held_out.sources={scenes}", "held_out.num_images=6", "held_out.times=[0.2,0.8]"]
+    runs.run(tmp_path, *settings)
+    rows = runs.metrics(tmp_path)
+    names = ("held_out/loss", "held_out/time_0.2", "held_out/time_0.8")
+    values = [[row[name] for name in names] for row in rows]
+    assert all(found == values[0] for found in values)  # the weights stayed, so do pictures, times and noise
+    assert values[0][0] == pytest.approx((values[0][1] + values[0][2]) / 2)
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["1", "2", "4"]
+    record = json.loads((tmp_path / "checkpoints" / "4" / "run.json").read_text())
+    assert record["score"] == values[0][0]
+
+
+def test_the_command_that_goes_on_repeats_the_plugins(tmp_path, monkeypatch, capsys):
+    def stopped(config, workdir, *, profile):
+        raise RunInterruptedError("SIGTERM at step 3: saved to x")
+
+    monkeypatch.setattr("i1_train.loop.train", stopped)
+    file = tmp_path / "my_plugin.py"
+    file.write_text("")
+    arguments = ["scenes-tiny", "--workdir", "run dir"]
+    with use_registry(make_registry([file])):
+        assert main(arguments) == 1
+    assert (
+        f"go on with: i1 --plugin {file} train scenes-tiny --workdir 'run dir'\n" in capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [
+        (["keep_best=1"], r"keep_best 1 needs a held-out loss to compare: .* held_out\.sources"),
+        (["init_from=a", "from_stage=b"], "init_from a and from_stage b exclude each other"),
+        (["held_out.times=[2]"], r"held_out\.times must be numbers from 0 to 1"),
+        (["held_out.every=0"], r"held_out\.every must be at least 1"),
+        (["guard.on_spike=jump"], "guard.on_spike"),
         (["batch_size=3", "grad_accumulation=2"], "grad_accumulation 2 does not divide batch_size 3"),
         (["data.resolution=32"], r"data\.resolution 32 is not model\.resolution 64"),
         (["steps=0"], "steps must be at least 1, got 0"),

@@ -1,5 +1,6 @@
 """Stopping a run, in any way, costs nothing: what goes on is bit for bit the uninterrupted run."""
 
+import random
 import shutil
 import signal
 import time
@@ -8,28 +9,55 @@ from pathlib import Path
 import pytest
 import small_runs as runs
 from i1_hooks import UserError
-from i1_train.checkpoints import DamagedError, verify
+from i1_train.checkpoint_files import DamagedError, verify
 
-KILL_AT_STEP_8 = """
-import os, signal
+KILL = """
+import os, signal, threading
+import i1_train.checkpoints as checkpoints, i1_train.run as run
 from i1_train.metrics import Metrics
-add = Metrics.add
-def killing(self, step, *rest):
-    add(self, step, *rest)
-    if step == 8:
-        os.kill(os.getpid(), signal.SIGKILL)
-Metrics.add = killing
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def kill_after(owner, name, is_wanted):
+    function = getattr(owner, name)
+    def killing(*arguments, **named):
+        result = function(*arguments, **named)
+        if is_wanted(*arguments, **named):
+            die()
+        return result
+    setattr(owner, name, killing)
+
+place, step = {place!r}, {step}
+if place == "step":
+    kill_after(Metrics, "add", lambda self, number, *rest: number == step)
+elif place == "copied":
+    kill_after(checkpoints.Checkpoints, "begin", lambda self, number, *rest: number == step)
+elif place == "model":
+    kill_after(run, "save_model", lambda *_, metadata, **__: metadata["step"] == step)
+elif place == "manifest":
+    kill_after(checkpoints, "write_manifest", lambda folder, *_: folder.name.endswith(f"-{{step}}"))
+elif place == "renamed":
+    kill_after(checkpoints, "replace_folder", lambda source, target: target.name == str(step))
+else:
+    add = Metrics.add
+    def starting(self, number, *rest):
+        threading.Timer({seconds}, die).start()
+        Metrics.add = add
+        add(self, number, *rest)
+    Metrics.add = starting
 """
-KILL_IN_SECOND_CHECKPOINT = """
-import os, signal
-import i1_train.run
-save_model = i1_train.run.save_model
-def killing(folder, *args, metadata, **kwargs):
-    save_model(folder, *args, metadata=metadata, **kwargs)
-    if metadata["step"] == 10:
-        os.kill(os.getpid(), signal.SIGKILL)
-i1_train.run.save_model = killing
-"""
+IN_A_WRITE = ("copied", "model", "manifest", "renamed")
+
+
+def random_kill(seed, places):
+    """Returns code that kills the process: at a step, in a part of a checkpoint's write, or at any time."""
+    rng = random.Random(seed)
+    place = rng.choice(places)
+    step = rng.choice((5, 10, 12)) if place in IN_A_WRITE else rng.randrange(1, 13)
+    return KILL.format(place=place, step=step, seconds=rng.uniform(0, 1.5))
+
+
 SLOW = """
 import time
 from i1_train.metrics import Metrics
@@ -59,20 +87,46 @@ def copy(straight, tmp_path):
 def test_a_straight_run_leaves_everything(straight):
     rows = runs.metrics(straight)
     assert [row["step"] for row in rows] == list(range(1, 13))
-    assert set(rows[0]) == {"step", "loss", "grad_norm", "learning_rate", "images_per_second"}
+    assert list(rows[0])[:2] == ["step", "loss"]
+    by_time = {name for row in rows for name in row if name.startswith("loss_by_time/")}
+    assert len(by_time) == 4
+    assert set(rows[0]) - by_time == {
+        *("step", "loss", "grad_norm", "learning_rate", "norm/parameters", "norm/update", "ema/drift"),
+        *("images_per_second", "data_wait", "memory/host"),
+    }
+    assert (straight / "report.html").is_file()
     assert sorted(path.name for path in (straight / "checkpoints").iterdir()) == ["10", "12", "5"]
     names = {path.name for path in (straight / "checkpoints" / "12").iterdir()}
     assert names == {"state", "model", "run.json", "config.json", "manifest.json"}
 
 
-@pytest.mark.parametrize("before", [KILL_AT_STEP_8, KILL_IN_SECOND_CHECKPOINT], ids=["step", "checkpoint"])
-def test_killed_and_gone_on_with(straight, tmp_path, compiled, before):
-    status, _, _ = runs.start(tmp_path / "run", compiled, before=before)
-    assert status == -signal.SIGKILL
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_killed_and_gone_on_with(straight, tmp_path, compiled, seed):
+    places = ("step",) if seed == 1 else IN_A_WRITE
+    status, _, err = runs.start(tmp_path / "run", compiled, before=random_kill(seed, places))
+    assert status == -signal.SIGKILL, err
     assert runs.run(tmp_path / "run") == 12
     runs.assert_same_run(straight, tmp_path / "run")
     left = sorted(path.name for path in (tmp_path / "run" / "checkpoints").iterdir())
     assert left == ["10", "12", "5"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_killed_many_times(straight, tmp_path, compiled):
+    kills, seed, finished = 0, 100, 0
+    while kills < 24:
+        workdir = tmp_path / f"run{finished}"
+        code = random_kill(seed, ("step", *IN_A_WRITE, "any time", "any time"))
+        status, _, err = runs.start(workdir, compiled, before=code)
+        assert status in (0, -signal.SIGKILL), err
+        seed += 1
+        kills += status != 0
+        if status == 0:
+            runs.assert_same_run(straight, workdir)
+            finished += 1
+    assert runs.run(workdir) == 12
+    runs.assert_same_run(straight, workdir)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

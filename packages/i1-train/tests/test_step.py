@@ -10,6 +10,7 @@ import pytest
 from i1_data.pipeline import make_batches
 from i1_hooks import override
 from i1_model.text_encoders.hash import HashEncoder
+from i1_train.guard import Guard
 from i1_train.parts import build_parts
 from i1_train.recipes.scenes import scenes_tiny
 from i1_train.step import average, decay_at, init_state, make_step, to_float
@@ -98,3 +99,20 @@ def test_other_optimizers_fit_the_network(optimizer):
     )
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert [x.dtype for x in jax.tree.leaves(after)] == [x.dtype for x in jax.tree.leaves(state)]
+
+
+@pytest.mark.slow
+def test_a_step_that_is_not_finite_is_skipped_whole():
+    config = dataclasses.replace(scenes_tiny(), guard=Guard(on_nonfinite="skip"))
+    parts = build_parts(config)
+    constants = parts.constants(config.seed)
+    state = jax.jit(lambda key: init_state(parts, key))(constants["key"])
+    broken = next(path for path in parts.update.trained if path.endswith("kernel"))
+    state["params"][broken] = state["params"][broken] * jnp.nan
+    before = jax.device_get(state)
+    after, metrics = make_step(config, parts)(state, constants, first_batch(config, parts))
+    assert np.isnan(metrics["loss"])
+    assert metrics["guard/skipped"] == 1
+    assert int(after["step"]) == 1
+    for name in ("params", "ema", "opt", "loss_mean"):
+        jax.tree.map(np.testing.assert_array_equal, before[name], jax.device_get(after[name]))

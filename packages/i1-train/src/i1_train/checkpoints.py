@@ -1,26 +1,34 @@
-"""Checkpoints of a run: whole or absent, verified when read."""
+"""Checkpoints of a run: written while training goes on, whole or absent, verified when read."""
 
 from __future__ import annotations
 
 import json
-import os
+import math
 import shutil
-import zlib
+import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from i1_hooks import UserError
+from jax.experimental import multihost_utils
+
+from i1_train.checkpoint_files import DamagedError, replace_folder, verify, write_manifest
+from i1_train.snapshot import safe_to_read
 
 FORMAT = "i1-checkpoint"
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+FORMAT_VERSION = 2
 RECORD = "run.json"
 STATE = "state"
 MODEL = "model"
+SCORE = "score"
+BARRIER_SECONDS = 1200
 
 
 @dataclass(frozen=True)
@@ -41,20 +49,29 @@ class Restored:
 class Checkpoints:
     """The folder `checkpoints` of a workdir; `checkpoints/N` is the checkpoint after step N.
 
-    A checkpoint holds `state` (orbax), `run.json`, whatever `write_extra` adds, and `manifest.json` with the
-    size and CRC-32 of every file. It is written beside its place and renamed, so that a killed process leaves
-    none or all.
+    A checkpoint holds `state` (orbax), `run.json`, whatever `write_extra` adds, and manifests with the size
+    and CRC-32 of every file. It is written beside its place by a background thread, one checkpoint at a time,
+    and renamed at last, so that a killed process leaves none or all. On several hosts every one calls the
+    same methods; orbax writes what each holds, the first host the rest.
+
+    As a context it waits at its end for what is being written, unless it ends by a `KeyboardInterrupt`.
 
     Args:
         folder: where the checkpoints are.
         keep: how many of the newest stay.
         keep_every: those at multiples of this stay for good; 0 for none.
+        keep_best: how many of those with the lowest score stay.
     """
 
-    def __init__(self, folder: Path, *, keep: int, keep_every: int = 0) -> None:
+    def __init__(self, folder: Path, *, keep: int, keep_every: int = 0, keep_best: int = 0) -> None:
         self.folder = folder
         self._keep = keep
         self._keep_every = keep_every
+        self._keep_best = keep_best
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+        self._complete: list[Path] = []
+        self._orbax: ocp.AsyncCheckpointer | None = None
 
     def steps(self) -> list[int]:
         """Returns the steps that have a checkpoint, ascending."""
@@ -68,91 +85,180 @@ class Checkpoints:
         """Returns where the checkpoint of a step is or would be."""
         return self.folder / str(step)
 
-    def save(
+    def begin(
         self, step: int, state: Any, record: dict[str, Any], write_extra: Callable[[Path], None] | None = None
-    ) -> Path:
-        """Writes the checkpoint of a step, then removes those that need not be kept; returns its folder.
+    ) -> None:
+        """Begins to write the checkpoint of a step, once the one before is written.
+
+        It returns when the state is copied: training may go on and overwrite it.
 
         Args:
             step: number of finished steps.
             state: pytree of arrays.
-            record: JSON-ready data, such as the data position.
-            write_extra: called with the new folder, to write more into it.
+            record: JSON-ready data, such as the data position; a number under `score` ranks the checkpoint.
+            write_extra: called with the new folder in the background, on the first host, to write more.
+
+        Raises:
+            UserError: when the disk is full or may not be written, also for the checkpoint before.
+        """
+        self._join()
+        temporary = self.folder / f".saving-{step}"
+        try:
+            if jax.process_index() == 0:
+                self._make_room(temporary, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+            _barrier(f"begin-{step}")
+            state = safe_to_read(state)
+            if self._orbax is None:
+                self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler())
+            self._orbax.save((temporary / STATE).absolute(), args=ocp.args.StandardSave(state))
+        except (OSError, ValueError) as error:
+            raise self._failed(step, error) from error
+        record = {"format": FORMAT, "format_version": FORMAT_VERSION, **record}
+        self._thread = threading.Thread(
+            target=self._finish,
+            args=(self._orbax, step, temporary, record, write_extra),
+            name="checkpoint",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def finished(self) -> list[Path]:
+        """Returns the checkpoints that became complete since the last call, without waiting.
 
         Raises:
             UserError: when the disk is full or may not be written; earlier checkpoints are intact.
         """
-        temporary = self.folder / f".saving-{step}"
-        try:
-            self._write(
-                temporary, state, {"format": FORMAT, "format_version": FORMAT_VERSION, **record}, write_extra
-            )
-            _replace(temporary, self.path(step))
-            self._prune()
-        except (OSError, ValueError) as error:
-            shutil.rmtree(temporary, ignore_errors=True)
-            done = self.steps()
-            rest = (
-                f"the last good checkpoint is {self.path(done[-1])}"
-                if done
-                else "there is no earlier checkpoint"
-            )
-            reason = (
-                error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
-            )
-            raise UserError(
-                f"cannot write checkpoint {self.path(step)}: {reason}; {rest}; free space and run again"
-            ) from error
-        return self.path(step)
+        if self._thread is not None and not self._thread.is_alive():
+            self._join()
+        complete, self._complete = self._complete, []
+        return complete
 
-    def _write(
-        self, folder: Path, state: Any, record: dict[str, Any], write_extra: Callable[[Path], None] | None
+    def wait(self) -> Path:
+        """Waits for what is being written; returns the newest checkpoint.
+
+        Raises:
+            UserError: when the disk is full or may not be written; earlier checkpoints are intact.
+        """
+        self._join()
+        return self.path(self.steps()[-1])
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            return
+        try:
+            self._join()
+        except UserError as failure:
+            if error is None:
+                raise
+            print(f"i1: warning: {failure}", file=sys.stderr)  # after what ended the run, not in its place
+        if self._orbax is not None:
+            self._orbax.close()
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _make_room(self, temporary: Path, num_bytes: int) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob(".saving-*"):
             shutil.rmtree(leftover)
-        needed = 2 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))
         free = shutil.disk_usage(self.folder).free
-        if free < needed:
-            raise UserError(f"{needed / 2**20:.0f} MiB needed, {free / 2**20:.0f} MiB free")
-        folder.mkdir()
-        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            checkpointer.save((folder / STATE).absolute(), args=ocp.args.StandardSave(state))
-        (folder / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if write_extra is not None:
-            write_extra(folder)
-        manifest = {str(path.relative_to(folder)): _fingerprint(path) for path in _files(folder)}
-        with (folder / MANIFEST).open("w", encoding="utf-8") as file:
-            json.dump({"files": manifest}, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
+        if free < 2 * num_bytes:
+            raise ValueError(f"{2 * num_bytes / 2**20:.0f} MiB needed, {free / 2**20:.0f} MiB free")
+        temporary.mkdir()
+
+    def _finish(
+        self,
+        orbax: ocp.AsyncCheckpointer,
+        step: int,
+        temporary: Path,
+        record: dict[str, Any],
+        write_extra: Callable[[Path], None] | None,
+    ) -> None:
+        """Completes a checkpoint, in the background; an error waits for the next call from the run."""
+        first = jax.process_index() == 0
+        try:
+            try:
+                if first:
+                    (temporary / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+                    if write_extra is not None:
+                        write_extra(temporary)
+            finally:
+                orbax.wait_until_finished()
+            _barrier(f"written-{step}")
+            write_manifest(temporary, jax.process_index(), jax.process_count())
+            _barrier(f"listed-{step}")
+            if first:
+                replace_folder(temporary, self.path(step))
+                self._prune()
+            _barrier(f"done-{step}")
+        except (OSError, ValueError) as error:
+            self._error = self._failed(step, error)
+        except Exception as error:  # whatever it is, the run must hear of it
+            self._error = error
+        else:
+            self._complete.append(self.path(step))
+
+    def _failed(self, step: int, error: Exception) -> UserError:
+        shutil.rmtree(self.folder / f".saving-{step}", ignore_errors=True)
+        done = self.steps()
+        rest = (
+            f"the last good checkpoint is {self.path(done[-1])}" if done else "there is no earlier checkpoint"
+        )
+        reason = (
+            error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
+        )
+        return UserError(
+            f"cannot write checkpoint {self.path(step)}: {reason}; {rest}; free space and run again"
+        )
 
     def _prune(self) -> None:
         steps = self.steps()
         stay = set(steps[-self._keep :])
         if self._keep_every:
             stay |= {step for step in steps if step % self._keep_every == 0}
+        if self._keep_best:
+            scores = {step: self._score(step) for step in steps}
+            ranked = sorted((score, step) for step, score in scores.items() if score is not None)
+            stay |= {step for _, step in ranked[: self._keep_best]}
         for step in set(steps) - stay:
             shutil.rmtree(self.path(step))
 
-    def restore(self, template: Any) -> Restored | None:
+    def _score(self, step: int) -> float | None:
+        try:
+            score = json.loads((self.path(step) / RECORD).read_text(encoding="utf-8")).get(SCORE)
+            return score if score is not None and math.isfinite(score) else None
+        except (OSError, ValueError):  # a damaged one has no rank; that it is damaged is said when it is read
+            return None
+
+    def restore(self, template: Any, *, move_damaged: bool = True) -> Restored | None:
         """Reads the newest checkpoint that is whole; `None` when there never was one.
 
         Args:
             template: pytree of `jax.ShapeDtypeStruct` with shardings.
+            move_damaged: whether damaged ones are renamed to `N.damaged`.
 
         Raises:
             UserError: when there are checkpoints but none can be read.
         """
         rejected: list[tuple[int, str]] = []
         for step in reversed(self.steps()):
-            try:
-                state, record = self._read(self.path(step), template)
-            except DamagedError as damage:
+            if damage := _damage(self.path(step)):
                 rejected.append((step, f"checkpoint {self.path(step)} is damaged ({damage})"))
                 continue
-            for bad, _ in rejected:
-                _replace(self.path(bad), self.folder / f"{bad}.damaged")
+            state, record = self._read(self.path(step), template)
+            if move_damaged and jax.process_index() == 0:
+                for bad, _ in rejected:
+                    replace_folder(self.path(bad), self.folder / f"{bad}.damaged")
             return Restored(state, record, tuple(reason for _, reason in rejected))
         if rejected:
             raise UserError(
@@ -162,7 +268,6 @@ class Checkpoints:
         return None
 
     def _read(self, folder: Path, template: Any) -> tuple[Any, dict[str, Any]]:
-        verify(folder)
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if record.get("format_version") != FORMAT_VERSION:
             raise UserError(
@@ -173,56 +278,25 @@ class Checkpoints:
             state = checkpointer.restore((folder / STATE).absolute(), args=ocp.args.StandardRestore(template))
         return state, record
 
+    def shapes(self, step: int) -> Any:
+        """Returns the stored shapes of a checkpoint's state, as nested dicts."""
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            return checkpointer.metadata((self.path(step) / STATE).absolute()).item_metadata.tree
 
-class DamagedError(Exception):
-    """A checkpoint that is not what was written."""
 
-
-def verify(folder: Path) -> None:
-    """Compares every file of a checkpoint with its manifest.
-
-    Raises:
-        DamagedError: naming the first file that is missing, of another size or of other content.
-        UserError: for a file that may not be read.
-    """
+def _damage(folder: Path) -> str:
+    """Returns what is wrong with a checkpoint, empty for a whole one; every host answers the same."""
+    reason = ""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        raise DamagedError(f"{MANIFEST} is missing or unreadable") from None
-    for name, (size, checksum) in manifest.items():
-        path = folder / name
-        if not path.is_file():
-            raise DamagedError(f"{name} is missing")
-        if path.stat().st_size != size:
-            raise DamagedError(f"{name} has {path.stat().st_size} of {size} bytes")
-        try:
-            found = _fingerprint(path)[1]
-        except PermissionError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}; correct its permissions") from error
-        if found != checksum:
-            raise DamagedError(f"{name} has other content than was written")
+        verify(folder, jax.process_index(), jax.process_count())
+    except DamagedError as damage:
+        reason = str(damage)
+    if jax.process_count() == 1:
+        return reason
+    bad = np.asarray(multihost_utils.process_allgather(np.asarray(bool(reason))))
+    return reason or (f"seen by host {int(bad.argmax())}" if bad.any() else "")
 
 
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
-
-
-def _fingerprint(path: Path) -> tuple[int, int]:
-    """Returns the size and CRC-32 of a file."""
-    size, checksum = 0, 0
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            size, checksum = size + len(block), zlib.crc32(block, checksum)
-    return size, checksum
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Renames a folder, in place of what is at the target."""
-    if target.exists():
-        shutil.rmtree(target)
-    source.rename(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _barrier(name: str) -> None:
+    """Waits for the other hosts, from any thread, without using their devices."""
+    ocp.multihost.get_barrier_sync_fn()(key=f"i1-checkpoint-{name}", timeout_ms=BARRIER_SECONDS * 1000)

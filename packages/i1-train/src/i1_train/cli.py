@@ -6,6 +6,7 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from i1_hooks import CommandParser
 
@@ -14,12 +15,16 @@ Running the same command again goes on where the run stopped. `steps`, `checkpoi
 fields of every recipe; `i1 plugins` lists the recipes. Compiled programs are kept in $XDG_CACHE_HOME/i1/jax
 (~/.cache/i1/jax); JAX_COMPILATION_CACHE_DIR chooses another folder."""
 
+DIGEST = "sha256:"
+"""How the versions of unpackaged plugin files begin."""
+
 
 def main(argv: Sequence[str]) -> int:
     """Trains a recipe.
 
     Returns:
-        0 when done, 1 when the run was interrupted (the state is saved) or its loss is not finite.
+        0 when done, 1 when the run was interrupted (the state is saved) or its loss is not finite or
+        spikes.
 
     Raises:
         UserError: for an unknown recipe, a setting that does not fit, or a workdir that cannot be used.
@@ -40,12 +45,33 @@ def main(argv: Sequence[str]) -> int:
         metavar="PATH=VALUE",
         help="change a field of the recipe, as in --set model.backbone.depth=7; may be given several times",
     )
+    parser.add_argument(
+        "--init-from",
+        metavar="PATH",
+        help="begin with the weights of a model folder, a workdir, or a released .npz, .pt or safetensors",
+    )
+    parser.add_argument(
+        "--from-stage",
+        metavar="D",
+        help="begin with the whole state of another workdir, for the next resolution or other data",
+    )
+    parser.add_argument(
+        "--profile",
+        metavar="STEPS",
+        type=int,
+        nargs="?",
+        const=3,
+        default=0,
+        help="trace a few steps (3) into WORKDIR/profile",
+    )
     parser.add_argument("--show", action="store_true", help="print the resolved recipe as JSON and leave")
     arguments = parser.parse_args(argv)
 
     from i1_train.recipes import load_recipe
 
-    config = load_recipe(arguments.recipe, arguments.assignments)
+    starts = {"init_from": arguments.init_from, "from_stage": arguments.from_stage}
+    assignments = [f"{name}={value}" for name, value in starts.items() if value is not None]
+    config = load_recipe(arguments.recipe, [*arguments.assignments, *assignments])
     if arguments.show:
         from i1_hooks import to_json
 
@@ -53,23 +79,39 @@ def main(argv: Sequence[str]) -> int:
         return 0
     if arguments.workdir is None:
         parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
-    return run(config, arguments.workdir, ["i1", "train", *argv])
+    if arguments.profile < 0:
+        parser.error(f"--profile {arguments.profile}: trace at least 1 step")
+    return run(config, arguments.workdir, ["i1", *plugin_flags(), "train", *argv], arguments.profile)
 
 
-def run(config, workdir: str, command: Sequence[str]) -> int:
+def plugin_flags() -> list[str]:
+    """Returns the `--plugin FILE` flags of this process, which the command `i1` took out of its arguments."""
+    from i1_hooks import get_registry
+
+    registry = get_registry()
+    names = [name for name, (_, version) in registry.plugins.items() if version.startswith(DIGEST)]
+    modules: list[Any] = [registry.manager.get_plugin(name) for name in names]
+    files = [module.__file__ for module in modules]
+    return [flag for file in files for flag in ("--plugin", file)]
+
+
+def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     """Trains and prints how it ended."""
+    import logging
+
     from i1_train.compilation_cache import enable_compilation_cache
+    from i1_train.incidents import BadStepError
     from i1_train.loop import train
-    from i1_train.metrics import NotFiniteError
     from i1_train.signals import RunInterruptedError
 
+    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's tracebacks of what is one line of ours
     enable_compilation_cache()
     try:
-        step = train(config, workdir)
+        step = train(config, workdir, profile=profile)
     except RunInterruptedError as stop:
         print(f"i1: {stop}; go on with: {shlex.join(command)}", file=sys.stderr)
         return 1
-    except NotFiniteError as error:
+    except BadStepError as error:
         print(f"i1: error: {error}", file=sys.stderr)
         return 1
     model = shlex.quote(f"{workdir}/checkpoints/{step}/model")

@@ -10,6 +10,8 @@ from i1_hooks import UserError
 from i1_model.config import ModelConfig
 from i1_model.lora.config import Lora
 
+from i1_train.guard import Guard
+from i1_train.held_out import HeldOut
 from i1_train.loggers.base import LoggerConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.loggers.tensorboard import TensorBoard
@@ -65,9 +67,14 @@ class TrainConfig:
         init_from: what the weights begin from instead of random numbers: a model folder, a workdir, a
             checkpoint, or a released `.npz`, `.pt` or safetensors file. Everything else begins anew.
         lora: low-rank adaptation of the weights in `init_from`, which stay frozen; off at rank 0.
+        from_stage: workdir of a run at another resolution or on other data whose newest state this one goes
+            on from: parameters, average, optimizer and step count.
+        guard: what happens at a loss that is not finite, or far too high.
+        held_out: the loss on pictures that are not trained on.
         checkpoint_every: steps between checkpoints; the last step has one too.
         keep_checkpoints: how many of the newest checkpoints stay.
         keep_every: checkpoints at multiples of this stay for good; 0 keeps none for good.
+        keep_best: how many checkpoints of the lowest held-out loss stay.
         log_every: steps between progress lines where the output is not a terminal.
         loggers: where metrics go.
         preview_prompts: prompts that sampling plugins draw at each checkpoint.
@@ -91,9 +98,13 @@ class TrainConfig:
     ema_warmup: bool = False
     init_from: str | None = None
     lora: Lora = field(default_factory=Lora)
+    from_stage: str | None = None
+    guard: Guard = field(default_factory=Guard)
+    held_out: HeldOut = field(default_factory=HeldOut)
     checkpoint_every: int = 1000
     keep_checkpoints: int = 3
     keep_every: int = 0
+    keep_best: int = 0
     log_every: int = 10
     loggers: tuple[LoggerConfig, ...] = field(default_factory=lambda: (Jsonl(), TensorBoard()))
     preview_prompts: tuple[str, ...] = ()
@@ -110,8 +121,9 @@ class TrainConfig:
         ):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.keep_every < 0:
-            raise UserError(f"keep_every must be 0 (none) or more, got {self.keep_every}")
+        for name in ("keep_every", "keep_best"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} must be 0 (none) or more, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed must be within 0..2**32-1, got {self.seed}")
         if not 0 <= self.ema_decay < 1:
@@ -147,6 +159,16 @@ class TrainConfig:
                     f"data.buckets: {height}x{width} is not made of the model's patches of {unit} pixels; "
                     f"use multiples of {unit}"
                 )
+        if self.init_from is not None and self.from_stage is not None:
+            raise UserError(
+                f"init_from {self.init_from} and from_stage {self.from_stage} exclude each other: the first "
+                "takes weights only, the second the whole state of a run"
+            )
+        if self.keep_best and not self.held_out.sources:
+            raise UserError(
+                f"keep_best {self.keep_best} needs a held-out loss to compare: name pictures that are not "
+                "trained on with held_out.sources, or set keep_best to 0"
+            )
 
 
 CHANGEABLE = (
@@ -154,6 +176,9 @@ CHANGEABLE = (
     "checkpoint_every",
     "keep_checkpoints",
     "keep_every",
+    "keep_best",
+    "guard",
+    "held_out",
     "log_every",
     "loggers",
     "preview_prompts",
@@ -163,5 +188,6 @@ CHANGEABLE = (
 )
 """Paths that may differ when a run is resumed: they decide how long it goes on and what is written down.
 
-None changes what a step computes, but that a schedule which depends on `steps` goes on with the new number.
+None changes what a step computes, but that a schedule which depends on `steps` goes on with the new number,
+and that `guard` decides about bad steps.
 """

@@ -10,7 +10,7 @@ from i1_train.run import open_run
 from i1_train.signals import RunInterruptedError, StopRequest
 
 
-def train(config: TrainConfig, workdir: str | os.PathLike[str]) -> int:
+def train(config: TrainConfig, workdir: str | os.PathLike[str], *, profile: int = 0) -> int:
     """Trains a recipe, or goes on where an earlier call in the same workdir stopped.
 
     Going on is exact: parameters and losses are bit for bit those of an uninterrupted run on the same
@@ -19,25 +19,28 @@ def train(config: TrainConfig, workdir: str | os.PathLike[str]) -> int:
     Args:
         config: the recipe.
         workdir: the run's folder; the README of this package says what it holds.
+        profile: how many steps to trace into `profile/` of the workdir.
 
     Returns:
         The number of finished steps, `config.steps`.
 
     Raises:
-        UserError: for a workdir that cannot be written or holds another run, unreadable data, a full disk.
+        UserError: for a workdir that cannot be written or holds another run, unreadable data, a full disk, a
+            device without memory.
         RunInterruptedError: after SIGINT or SIGTERM, once the state is saved.
-        NotFiniteError: when the loss or gradient is not finite; nothing is saved.
+        BadStepError: for a loss or gradient that is not finite, or a loss spike, where the recipe's `guard`
+            does not skip it; nothing is saved.
     """
-    with StopRequest() as stop, open_run(config, Path(workdir)) as run:
+    with StopRequest() as stop, open_run(config, Path(workdir), profile) as run:
         for step in range(run.step + 1, config.steps + 1):
-            batch = next(run.batches)
+            batch = run.next_batch()
             run.state, metrics = run.train_step(run.state, run.constants, run.to_device(batch))
-            run.step = step
-            run.metrics.add(step, metrics, batch)
-            if stop.name or run.checkpoint_due():
-                run.metrics.flush()
-                folder = run.save_checkpoint()
-                if stop.name:
-                    raise RunInterruptedError(f"{stop.name} at step {step}: saved to {folder}")
-                run.announce_checkpoint(folder)
+            run.finish_step(step, metrics, batch)
+            stopping = stop.at(step)
+            if stopping or run.checkpoint_due():
+                run.begin_checkpoint()
+            if stopping:
+                raise RunInterruptedError(f"{stopping} at step {step}: saved to {run.checkpoints.wait()}")
+            run.announce_checkpoints()
+        run.finish()
     return run.step

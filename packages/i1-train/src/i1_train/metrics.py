@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ from typing import Any
 import jax
 
 from i1_train.config import TrainConfig
-from i1_train.loggers.base import Logger
+from i1_train.evaluation import LOSS
+from i1_train.incidents import Incidents
+from i1_train.loggers.group import LoggerGroup, Quiet
+from i1_train.measures import BY_TIME
 from i1_train.progress import Display
-from i1_train.workdir import write_json
+from i1_train.utilisation import Chip, memory
 
-FAILED_BATCH = "failed_batch.json"
-
-
-class NotFiniteError(RuntimeError):
-    """The loss or the gradient is no finite number any more."""
+MEASURED_HERE = ("images_per_second", "data_wait", "utilisation", "memory/host", "memory/device")
+"""Metrics of the machine: all others are the same in every run of a recipe."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,38 +28,58 @@ class _Waiting:
     """A step that was dispatched and perhaps not computed yet."""
 
     step: int
-    metrics: dict[str, jax.Array]
+    metrics: Mapping[str, jax.Array]
     keys: list[str]
     captions: list[str]
     seconds: float
+    data_seconds: float
 
 
 class Metrics:
     """Reads each step's metrics after the next one was dispatched: the device never waits for the host.
+
+    Times are those of a clock that only goes forward, whatever happens to the clock on the wall.
 
     Args:
         workdir: of the run.
         config: of the run.
         step: how many steps are finished.
         display: shows them.
+        chip: the device's peak and a step's work, where they are known.
     """
 
-    def __init__(self, workdir: Path, config: TrainConfig, step: int, display: Display) -> None:
-        self._workdir = workdir
+    def __init__(
+        self, workdir: Path, config: TrainConfig, step: int, display: Display, chip: Chip | None = None
+    ) -> None:
         self._batch_size = config.batch_size
         self._display = display
-        self._loggers: list[Logger] = [logger.build(workdir, step) for logger in config.loggers]
+        self._chip = chip
+        host = jax.process_index()
+        self._loggers = Quiet() if host else LoggerGroup(config.loggers, workdir, step)
+        self._incidents = Incidents(workdir, step, host)
         self._waiting: _Waiting | None = None
-        self._clock = time.perf_counter()
+        self._clock = time.monotonic()
+        self.held_out_loss: float | None = None
 
-    def add(self, step: int, metrics: dict[str, jax.Array], batch: dict[str, Any]) -> None:
+    def add(
+        self, step: int, metrics: Mapping[str, jax.Array], batch: dict[str, Any], data_seconds: float = 0.0
+    ) -> None:
         """Takes the metrics of a dispatched step, and logs those of the one before.
 
+        Args:
+            step: its number.
+            metrics: scalars that the device may still be computing.
+            batch: what it trained on.
+            data_seconds: how long the step waited for its batch.
+
         Raises:
-            NotFiniteError: for the step before.
+            BadStepError: for the step before.
         """
-        now = time.perf_counter()
-        waiting = _Waiting(step, metrics, batch["key"], batch["caption"], now - self._clock)
+        for value in metrics.values():
+            if isinstance(value, jax.Array):
+                value.copy_to_host_async()
+        now = time.monotonic()
+        waiting = _Waiting(step, metrics, batch["key"], batch["caption"], now - self._clock, data_seconds)
         before, self._waiting, self._clock = self._waiting, waiting, now
         if before is not None:
             self._log(before)
@@ -67,41 +88,42 @@ class Metrics:
         """Waits for the last step and makes sure that all its metrics are on the disk.
 
         Raises:
-            NotFiniteError: for the last step.
+            BadStepError: for the last step.
         """
         if self._waiting is not None:
             self._log(self._waiting)
             self._waiting = None
-        for logger in self._loggers:
-            logger.flush()
+        self._loggers.flush()
 
     def _log(self, done: _Waiting) -> None:
-        step, fetched = done.step, jax.device_get(done.metrics)
-        values = {name: float(fetched[name]) for name in ("loss", *sorted(fetched.keys() - {"loss"}))}
-        if not (math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])):
-            path = self._workdir / FAILED_BATCH
-            shown = {name: str(value) for name, value in values.items()}
-            write_json(path, {"step": step, **shown, "key": done.keys, "caption": done.captions})
-            raise NotFiniteError(
-                f"loss {values['loss']}, gradient norm {values['grad_norm']} at step {step}: stopped without "
-                f"saving; the keys of its batch are in {path}; lower the learning rate or look at its images"
-            )
-        values["images_per_second"] = self._batch_size / done.seconds
-        for logger in self._loggers:
-            logger.log(step, values)
-        self._display.show(step, values)
+        fetched = {name: float(value) for name, value in jax.device_get(done.metrics).items()}
+        values = {
+            name: fetched[name]
+            for name in ("loss", *sorted(fetched.keys() - {"loss"}))
+            if not (
+                name.startswith(BY_TIME) and math.isnan(fetched[name])
+            )  # no example of the batch was there
+        }
+        self._incidents.check(done.step, values, done.keys, done.captions)
+        seconds = max(done.seconds, 1e-9)
+        values["images_per_second"] = self._batch_size / seconds
+        values["data_wait"] = min(done.data_seconds / seconds, 1.0)
+        if self._chip is not None:
+            values["utilisation"] = self._chip.step_flops / seconds / self._chip.peak_flops
+        values.update(memory())
+        self.held_out_loss = values.get(LOSS, self.held_out_loss)
+        self._loggers.log(done.step, values)
+        self._display.show(done.step, values)
 
     def log_images(self, step: int, folder: Path) -> None:
         """Gives the loggers the pictures that sampling plugins drew at a checkpoint."""
         for file in sorted(folder.glob(f"step_{step:08d}*.png")):
-            for logger in self._loggers:
-                logger.log_image(step, folder.name, file)
+            self._loggers.log_image(step, folder.name, file)
 
     def restart_clock(self) -> None:
         """Leaves the time since the last step, spent on a checkpoint, out of the speed."""
-        self._clock = time.perf_counter()
+        self._clock = time.monotonic()
 
     def close(self) -> None:
         """Closes the loggers."""
-        for logger in self._loggers:
-            logger.close()
+        self._loggers.close()

@@ -7,8 +7,11 @@ from i1_hooks import Component, hookimpl
 
 @hookimpl
 def i1_commands() -> list[Component]:
-    """Offers `i1 train`."""
-    return [Component("train", "i1_train.cli:main", "train a recipe, or go on with it")]
+    """Offers `i1 train` and `i1 report`."""
+    return [
+        Component("train", "i1_train.cli:main", "train a recipe, or go on with it"),
+        Component("report", "i1_train.report.cli:main", "a run's curves and pictures as one HTML file"),
+    ]
 
 
 @hookimpl

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from i1_train.timing import is_due
 
@@ -39,6 +34,47 @@ def make_display(title: str, step: int, total: int, log_every: int) -> Display:
     return Bar(console, title, step, total) if console.is_terminal else Lines(total, log_every)
 
 
+class Silent:
+    """Shows nothing: what the hosts but the first have."""
+
+    def show(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Does nothing."""
+
+    def say(self, line: str) -> None:
+        """Does nothing."""
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class Pace:
+    """Tells the time that is left from the time the steps took.
+
+    The first step of a process, which compiles, does not count.
+
+    Args:
+        total: steps of the run.
+        clock: a clock that only goes forward.
+    """
+
+    def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._total = total
+        self._clock = clock
+        self._begin: tuple[int, float] | None = None
+
+    def left(self, step: int) -> str:
+        """Returns the time after a finished step as text, `--:--` before it is known."""
+        now = self._clock()
+        if self._begin is None:
+            self._begin = (step, now)
+        first_step, first_time = self._begin
+        if step == first_step:
+            return "--:--"
+        seconds = round((self._total - step) * (now - first_time) / (step - first_step))
+        hours, minutes = divmod(seconds // 60, 60)
+        return f"{hours}:{minutes:02}:{seconds % 60:02}" if hours else f"{minutes}:{seconds % 60:02}"
+
+
 class Bar:
     """A rich progress bar."""
 
@@ -48,15 +84,15 @@ class Bar:
             BarColumn(bar_width=12),
             MofNCompleteColumn(),
             TextColumn("{task.fields[numbers]}"),
-            TimeRemainingColumn(),
             console=console,
         )
+        self._pace = Pace(total)
         self._task = self._progress.add_task(title, total=total, completed=step, numbers="compiling")
         self._progress.start()
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Moves the bar."""
-        numbers = f"loss {metrics['loss']:.4f}  {metrics['images_per_second']:.1f} images/s"
+        numbers = f"{describe(metrics)}  {self._pace.left(step)} left"
         self._progress.update(self._task, completed=step, numbers=numbers)
 
     def say(self, line: str) -> None:
@@ -74,11 +110,13 @@ class Lines:
     def __init__(self, total: int, log_every: int) -> None:
         self._total = total
         self._log_every = log_every
+        self._pace = Pace(total)
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Prints the line of a step when one is due."""
+        left = self._pace.left(step)
         if is_due(step, self._log_every, self._total):
-            self.say(f"step {step}/{self._total}  {describe(metrics)}")
+            self.say(f"step {step}/{self._total}  {describe(metrics)}  {left} left")
 
     def say(self, line: str) -> None:
         """Prints a line."""
@@ -89,8 +127,15 @@ class Lines:
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-    """Returns the numbers of a step as text."""
-    return (
-        f"loss {metrics['loss']:.4f}  grad {metrics['grad_norm']:.3f}  lr {metrics['learning_rate']:.2e}  "
-        f"{metrics['images_per_second']:.1f} images/s"
-    )
+    """Returns the numbers of a step as text: the utilisation and the device's memory where they are known."""
+    memory = metrics.get("memory/device", metrics["memory/host"])
+    parts = [
+        f"loss {metrics['loss']:.4f}",
+        *([f"held-out {metrics['held_out/loss']:.4f}"] if "held_out/loss" in metrics else []),
+        f"grad {metrics['grad_norm']:.3f}",
+        f"lr {metrics['learning_rate']:.2e}",
+        f"{metrics['images_per_second']:.1f} images/s",
+        *([f"MFU {metrics['utilisation']:.1%}"] if "utilisation" in metrics else []),
+        f"{memory:.1f} GiB",
+    ]
+    return "  ".join(parts)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,22 +13,28 @@ from typing import Any
 import jax
 import numpy as np
 from i1_data.pipeline import Batches, make_batches
-from i1_hooks import UserError, get_registry, to_dict
+from i1_hooks import UserError, to_dict
 
 from i1_train.callbacks import notify
-from i1_train.checkpoints import MODEL, Checkpoints
+from i1_train.checkpoints import MODEL, SCORE, Checkpoints
 from i1_train.config import TrainConfig
+from i1_train.evaluation import Measure, make_held_out
 from i1_train.lora import check_base, fingerprint, write_model
 from i1_train.metrics import Metrics
+from i1_train.out_of_memory import explained
 from i1_train.parts import Parts, build_parts
-from i1_train.progress import Display, make_display
+from i1_train.profile import traced
+from i1_train.progress import Display, Silent, make_display
+from i1_train.provenance import model_metadata, versions, warn_of_versions
+from i1_train.report.page import write_report
 from i1_train.signals import RunInterruptedError
+from i1_train.snapshot import host_copy
 from i1_train.step import Batch, State, TrainStep, init_state, make_step
 from i1_train.timing import is_due
+from i1_train.utilisation import find_chip
+from i1_train.warm_start import next_stage
 from i1_train.weights import with_weights
 from i1_train.workdir import CONFIG, open_workdir, write_json
-
-LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
 @dataclass(kw_only=True)
@@ -47,6 +53,8 @@ class Run:
         checkpoints: where states are kept.
         metrics: where numbers go.
         display: what a person sees.
+        held_out: measures the loss on pictures that are not trained on, `None` when there are none.
+        data_seconds: how long the last batch was waited for.
     """
 
     config: TrainConfig
@@ -60,59 +68,118 @@ class Run:
     checkpoints: Checkpoints
     metrics: Metrics
     display: Display
+    held_out: Measure | None = None
+    data_seconds: float = 0.0
 
     def to_device(self, batch: dict[str, Any]) -> Batch:
         """Starts the transfer of what the step reads."""
         return jax.device_put({"image": batch["image"], "tokens": batch["tokens"]})
 
+    def next_batch(self) -> dict[str, Any]:
+        """Returns the next batch, and notes how long it was waited for.
+
+        Raises:
+            UserError: when a background thread of the data died.
+        """
+        begin = time.monotonic()
+        try:
+            batch = next(self.batches)
+        except (UserError, OSError):
+            raise
+        except Exception as error:  # a source of a plugin may fail in any way
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise UserError(
+                f"the data failed after step {self.step} ({reason}); correct it and run again: the run goes "
+                "on from its last checkpoint"
+            ) from error
+        self.data_seconds = time.monotonic() - begin
+        return batch
+
+    def finish_step(self, step: int, metrics: Any, batch: dict[str, Any]) -> None:
+        """Notes a dispatched step and its metrics, with the held-out loss when it is due."""
+        self.step = step
+        config = self.config
+        if self.held_out is not None and (
+            is_due(step, config.held_out.every, config.steps) or (config.keep_best and self.checkpoint_due())
+        ):
+            metrics = {**metrics, **self.held_out(self.state, self.constants)}
+        self.metrics.add(step, metrics, batch, self.data_seconds)
+
     def checkpoint_due(self) -> bool:
         """Says whether the finished step gets a checkpoint."""
         return is_due(self.step, self.config.checkpoint_every, self.config.steps, first=False)
 
-    def save_checkpoint(self) -> Path:
-        """Writes the checkpoint of the finished step, with the averaged weights as a model folder.
+    def begin_checkpoint(self) -> None:
+        """Begins to write the checkpoint of the finished step, with the averaged weights as a model folder.
 
         Raises:
             UserError: when the disk is full or may not be written.
         """
+        self.metrics.flush()
+        step, config = self.step, self.config
         record = {
-            "step": self.step,
+            "step": step,
             "data": self.batches.get_state(),
             "base": fingerprint(self.parts.base),
+            SCORE: self.metrics.held_out_loss,
             **versions(),
         }
+        averaged = {**self.state["params"], **self.state["ema"]}
+        weights = {path: host_copy(value) for path, value in averaged.items()}
 
         def write_extra(folder: Path) -> None:
-            write_json(folder / CONFIG, to_dict(self.config))
-            averaged = {**self.state["params"], **self.state["ema"]}
-            about = model_metadata(self.config, self.step)
-            write_model(folder / MODEL, self.config, self.parts.network, averaged, about)
+            write_json(folder / CONFIG, to_dict(config))
+            about = model_metadata(config, step)
+            write_model(folder / MODEL, config, self.parts.network, weights, about)
 
-        return self.checkpoints.save(self.step, self.state, record, write_extra)
-
-    def announce_checkpoint(self, folder: Path) -> None:
-        """Tells plugins about a checkpoint, and loggers about the pictures that plugins drew with it."""
-        notify(
-            "i1_checkpoint_saved",
-            workdir=self.workdir,
-            model=folder / MODEL,
-            step=self.step,
-            prompts=self.config.preview_prompts,
-        )
-        self.metrics.log_images(self.step, self.workdir / "samples")
+        self.checkpoints.begin(step, self.state, record, write_extra)
         self.metrics.restart_clock()
+
+    def announce_checkpoints(self) -> None:
+        """Tells plugins about checkpoints that are complete now, and loggers about the pictures they drew.
+
+        Raises:
+            UserError: when one could not be written.
+        """
+        for folder in self.checkpoints.finished():
+            step = int(folder.name)
+            if jax.process_index() == 0:
+                notify(
+                    "i1_checkpoint_saved",
+                    workdir=self.workdir,
+                    model=folder / MODEL,
+                    step=step,
+                    prompts=self.config.preview_prompts,
+                )
+                self.metrics.log_images(step, self.workdir / "samples")
+            self.metrics.restart_clock()
+
+    def finish(self) -> None:
+        """Waits for the last checkpoint, announces it, and writes the report of the run."""
+        self.metrics.flush()
+        if self.checkpoints.steps():
+            self.checkpoints.wait()
+        self.announce_checkpoints()
+        if jax.process_index() == 0:
+            write_report(self.workdir)
 
 
 @contextlib.contextmanager
-def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
+def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[Run]:
     """Opens a new run, or an earlier one at its newest checkpoint; closes it, and tells plugins how it ended.
 
+    Args:
+        config: the recipe.
+        workdir: of the run.
+        profile: how many steps to trace.
+
     Raises:
-        UserError: for a workdir or data that do not fit.
+        UserError: for a workdir or data that do not fit, a full disk, a device without memory.
     """
     parts = build_parts(config)
+    first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
-        workdir = stack.enter_context(open_workdir(workdir, config))
+        workdir = stack.enter_context(open_workdir(workdir, config, first=first))
         batches = make_batches(
             config.data,
             batch_size=config.batch_size,
@@ -122,20 +189,26 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
             host_count=jax.process_count(),
         )
         stack.callback(batches.close)
-        checkpoints = Checkpoints(
-            workdir / "checkpoints", keep=config.keep_checkpoints, keep_every=config.keep_every
+        checkpoints = stack.enter_context(
+            Checkpoints(
+                workdir / "checkpoints",
+                keep=config.keep_checkpoints,
+                keep_every=config.keep_every,
+                keep_best=config.keep_best,
+            )
         )
-        constants = jax.device_put(parts.constants(config.seed))
+        constants = parts.constants(config.seed)
+        shapes = jax.eval_shape(lambda key: init_state(parts, key), constants["key"])
+        stack.enter_context(explained(config, shapes, jax.eval_shape(lambda: constants)))
+        constants = jax.device_put(constants)
         state = restore(config, parts, constants["key"], checkpoints, batches)
         step = int(state["step"])
-        display = make_display(config.recipe, step, config.steps, config.log_every)
+        title = config.recipe
+        display = make_display(title, step, config.steps, config.log_every) if first else Silent()
         stack.callback(display.close)
-        metrics = Metrics(workdir, config, step, display)
+        metrics = Metrics(workdir, config, step, display, find_chip(config, parts, constants))
         stack.callback(metrics.close)
-        write_json(
-            workdir / CONFIG, to_dict(config)
-        )  # only now, since a mistake found above shall claim nothing
-        display.say(opening_line(config, parts, workdir, step))
+        train_step = make_step(config, parts)
         run = Run(
             config=config,
             workdir=workdir,
@@ -143,12 +216,16 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
             state=state,
             step=step,
             constants=constants,
-            train_step=make_step(config, parts),
+            train_step=traced(train_step, workdir / "profile", profile) if profile else train_step,
             batches=batches,
             checkpoints=checkpoints,
             metrics=metrics,
             display=display,
         )
+        run.held_out = make_held_out(config, parts, run.to_device)
+        if first:  # only now, since a mistake found above shall claim nothing
+            write_json(workdir / CONFIG, to_dict(config))
+        display.say(opening_line(config, parts, workdir, step))
         notify("i1_run_started", workdir=workdir, recipe=config.recipe, step=step)
         status = "failed"
         try:
@@ -169,7 +246,7 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
 def restore(
     config: TrainConfig, parts: Parts, key: jax.Array, checkpoints: Checkpoints, batches: Batches
 ) -> State:
-    """Returns the newest saved state and moves the data to its position, or the initial state."""
+    """Returns the newest saved state and moves the data to its position, or what a new run begins with."""
     init = jax.jit(lambda key: init_state(parts, key))
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     template = jax.tree.map(
@@ -177,6 +254,8 @@ def restore(
     )
     restored = checkpoints.restore(template)
     if restored is None:
+        if config.from_stage is not None:
+            return next_stage(config.from_stage, config, template, lambda: init_state(parts, key))
         state = jax.device_put(init(key), device)
         return state if config.init_from is None or config.lora.is_on else with_weights(state, config)
     check_base(parts.base, restored.record.get("base"))
@@ -187,44 +266,12 @@ def restore(
     return restored.state
 
 
-def versions() -> dict[str, dict[str, str]]:
-    """Returns the installed plugins and libraries with their versions."""
-    return {
-        "plugins": get_registry().installed(),
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-    }
-
-
-def warn_of_versions(record: dict[str, Any]) -> None:
-    """Says when a checkpoint was written with other plugins or libraries than those installed now."""
-    now = versions()
-    changed = [
-        f"{name} {version} -> {now[kind].get(name, 'absent')}"
-        for kind in now
-        for name, version in record.get(kind, {}).items()
-        if now[kind].get(name) != version
-    ]
-    if changed:
-        print(
-            f"i1: warning: resuming with other versions, so not exactly: {', '.join(changed)}",
-            file=sys.stderr,
-        )
-
-
-def model_metadata(config: TrainConfig, step: int) -> dict[str, Any]:
-    """Returns what a model folder says about how it was made."""
-    return {
-        "step": step,
-        "recipe": config.recipe,
-        "preview_prompts": list(config.preview_prompts),
-        "sampling": to_dict(config.sampling),
-    }
-
-
 def opening_line(config: TrainConfig, parts: Parts, workdir: Path, step: int) -> str:
     """Returns what is said before the first step."""
     count = sum(int(np.prod(shape.shape)) for shape in parts.network.shapes.values())
     begin = f"going on after step {step}" if step else "beginning"
+    if config.init_from is not None and not step:
+        begin = f"beginning from the weights of {config.init_from}"
     return (
         f"{config.recipe}: {count:,} parameters, batch {config.batch_size}, {config.steps} steps on "
         f"{jax.devices()[0].platform}, {begin} in {workdir}"

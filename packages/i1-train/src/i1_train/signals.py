@@ -8,6 +8,9 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
+import jax
+from jax.experimental import multihost_utils
+
 
 class RunInterruptedError(RuntimeError):
     """The run was asked to stop, and saved before it did."""
@@ -15,6 +18,8 @@ class RunInterruptedError(RuntimeError):
 
 class StopRequest:
     """Watches for SIGINT and SIGTERM while the block runs; a second signal has its usual effect at once.
+
+    On several hosts jax watches for SIGTERM instead, on any of them, and makes all stop at the same step.
 
     Attributes:
         name: of the signal that came, or None.
@@ -25,10 +30,23 @@ class StopRequest:
         self._usual: dict[int, Any] = {}
 
     def __enter__(self) -> StopRequest:
-        if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
+        alone = jax.process_count() == 1
+        if (
+            alone and threading.current_thread() is threading.main_thread()
+        ):  # Python allows handlers nowhere else
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._usual[number] = signal.signal(number, self._note)
         return self
+
+    def at(self, step: int) -> str | None:
+        """Returns the name of the signal that ends the run after this step; on several hosts, on all of them.
+
+        Args:
+            step: a finished step; every host asks after every step.
+        """
+        if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step):
+            self.name = signal.SIGTERM.name
+        return self.name
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         del frame

@@ -10,15 +10,20 @@ import jax.numpy as jnp
 from i1_model.denoiser import draw_dropped
 
 from i1_train.config import TrainConfig
+from i1_train.guard import guard_step
 from i1_train.leaves import Params
+from i1_train.measures import loss_by_time, norms
 from i1_train.objectives import Example
 from i1_train.parts import Parts
 
 State = dict[str, Any]
-"""`params` and `ema` (of the trained ones, float32) by path, `opt`, and `step`, the finished steps."""
+"""`params` and `ema` (of the trained ones, float32) by path, `opt`, `step` (how many are finished), and
+`loss_mean`, which the guard compares with."""
 Batch = dict[str, Any]
 """`image` uint8 (B, H, W, 3) and `tokens`, per text encoder a dict of arrays with leading dimension B."""
 Metrics = dict[str, jax.Array]
+PerExample = tuple[jax.Array, jax.Array]
+"""Losses and times, (B,) each."""
 TrainStep = Callable[[State, Any, Batch], tuple[State, Metrics]]
 
 
@@ -32,6 +37,7 @@ def init_state(parts: Parts, key: jax.Array) -> State:
         "ema": {path: jnp.copy(value) for path, value in trained.items()},
         "opt": parts.update.init(trained),
         "step": jnp.zeros((), jnp.int32),
+        "loss_mean": jnp.zeros((), jnp.float32),
     }
 
 
@@ -39,7 +45,8 @@ def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
     """Returns the jitted step `(state, constants, batch) -> (state, metrics)`; the state is donated.
 
     Every draw comes from `fold_in(constants["key"], state["step"])`. Metrics are float32 scalars: `loss`,
-    `grad_norm` (of the trained parameters, before clipping), `learning_rate`.
+    `grad_norm` (of the trained parameters, before clipping), `learning_rate`, those of `measures`, and what
+    the guard finds.
     """
 
     def step(state: State, constants: Any, batch: Batch) -> tuple[State, Metrics]:
@@ -54,16 +61,24 @@ def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
         trained = {path: state["params"][path] for path in parts.update.trained}
         fixed = {path: value for path, value in state["params"].items() if path not in trained}
         inputs = (example, captions, masks, drop)
-        loss, grads = mean_gradient(config, parts, trained, {**constants["base"], **fixed}, inputs)
-        trained, opt, grad_norm = parts.update(grads, state["opt"], trained)
+        (loss, losses), grads = mean_gradient(config, parts, trained, {**constants["base"], **fixed}, inputs)
+        changed, opt, grad_norm = parts.update(grads, state["opt"], trained)
+        ema = average(state["ema"], changed, decay_at(config, state["step"]))
         new_state = {
-            "params": {**fixed, **trained},
-            "ema": average(state["ema"], trained, decay_at(config, state["step"])),
+            "params": {**fixed, **changed},
+            "ema": ema,
             "opt": opt,
             "step": state["step"] + 1,
+            "loss_mean": state["loss_mean"],
         }
-        learning_rate = jnp.asarray(parts.update.schedule(state["step"]), jnp.float32)
-        return new_state, {"loss": loss, "grad_norm": grad_norm, "learning_rate": learning_rate}
+        metrics = {
+            "loss": loss,
+            "grad_norm": grad_norm,
+            "learning_rate": jnp.asarray(parts.update.schedule(state["step"]), jnp.float32),
+            **loss_by_time(*losses),
+            **norms(trained, changed, ema),
+        }
+        return guard_step(config.guard, state, new_state, metrics)
 
     return jax.jit(step, donate_argnums=0)
 
@@ -84,28 +99,34 @@ def encode_captions(parts: Parts, text_params: Any, tokens: Any) -> tuple[list[j
 
 def mean_gradient(
     config: TrainConfig, parts: Parts, trained: Params, fixed: Params, inputs: Any
-) -> tuple[jax.Array, Params]:
-    """Returns the mean loss over the batch and its gradient, computed in `grad_accumulation` equal parts."""
+) -> tuple[tuple[jax.Array, PerExample], Params]:
+    """Returns the mean loss over the batch, the losses and times of its examples, and the mean's gradient.
 
-    def loss_of(trained: Params, inputs: Any) -> jax.Array:
+    They are computed in `grad_accumulation` equal parts.
+    """
+
+    def loss_of(trained: Params, inputs: Any) -> tuple[jax.Array, PerExample]:
         example: Example
         example, captions, masks, drop = inputs
         denoiser = parts.network.denoiser({**fixed, **trained})
         denoiser.set_size(*example["noisy"].shape[1:3])
         prediction = denoiser(example["noisy"], example["time"], captions, masks, drop)
-        return jnp.mean(config.objective.losses(config.model.flow, prediction, example))
+        losses = config.objective.losses(config.model.flow, prediction, example)
+        return jnp.mean(losses), (jax.lax.stop_gradient(losses), example["time"])
 
     num_parts = config.grad_accumulation
     if num_parts == 1:
-        return jax.value_and_grad(loss_of)(trained, inputs)
+        return jax.value_and_grad(loss_of, has_aux=True)(trained, inputs)
 
-    def accumulate(total: Any, part: Any) -> tuple[Any, None]:
-        return jax.tree.map(jnp.add, total, jax.value_and_grad(loss_of)(trained, part)), None
+    def accumulate(total: Any, part: Any) -> tuple[Any, PerExample]:
+        (loss, losses), grads = jax.value_and_grad(loss_of, has_aux=True)(trained, part)
+        return jax.tree.map(jnp.add, total, (loss, grads)), losses
 
     cut = jax.tree.map(lambda x: x.reshape(num_parts, x.shape[0] // num_parts, *x.shape[1:]), inputs)
     zero = jax.tree.map(jnp.zeros_like, (jnp.zeros((), jnp.float32), trained))
-    total, _ = jax.lax.scan(accumulate, zero, cut)
-    return jax.tree.map(lambda x: x / num_parts, total)
+    total, (losses, time) = jax.lax.scan(accumulate, zero, cut)
+    loss, grads = jax.tree.map(lambda x: x / num_parts, total)
+    return (loss, (losses.reshape(-1), time.reshape(-1))), grads
 
 
 def average(ema: Params, params: Params, decay: jax.Array) -> Params:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 from i1_hooks import UserError, get_registry
 from i1_model.formats.dtypes import weight_dtype
 from i1_model.formats.stored import open_stored
@@ -63,7 +64,7 @@ def read_weights(config: TrainConfig, path: str) -> Params:
         narrow = {f"{layer.name}/kernel" for layer in layers if layer.path not in FLOAT32_LAYERS}
     place = find_weights(path)
     try:
-        with open_stored(place, resolution=config.model.resolution) as stored:
+        with _on_host(), open_stored(place, resolution=config.model.resolution) as stored:
             dtype = {True: weight_dtype(config.lora.base_dtype), False: weight_dtype("float32")}
             arrays = {name: array.astype(dtype[name in narrow]) for name, array in stored.arrays.items()}
             return flatten(from_released(config.model, arrays))
@@ -79,8 +80,20 @@ def with_weights(state: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
     """
     assert config.init_from is not None
     weights = read_weights(config, config.init_from)
-    chosen = {
-        part: {path: jax.device_put(weights[path], old.sharding) for path, old in state[part].items()}
-        for part in ("params", "ema")
-    }
-    return {**state, **jax.tree.map(jnp.copy, chosen)}
+    params = {path: _placed(weights[path], old) for path, old in state["params"].items()}
+    ema = {path: _placed(weights[path], old) for path, old in state["ema"].items()}
+    return {**state, "params": params, "ema": ema}
+
+
+def _placed(value: Any, old: jax.Array) -> jax.Array:
+    """Returns a whole array of the host where the old one lives, on one device or many hosts."""
+    whole = np.asarray(value, old.dtype)
+    return jax.make_array_from_callback(whole.shape, old.sharding, lambda index: whole[index])
+
+
+def _on_host() -> contextlib.AbstractContextManager[Any]:
+    """Keeps whole arrays out of an accelerator's memory, where jax has the CPU as a platform too."""
+    platforms = jax.config.values["jax_platforms"]
+    if platforms and "cpu" not in platforms.split(","):
+        return contextlib.nullcontext()
+    return jax.default_device(jax.local_devices(backend="cpu")[0])

@@ -19,10 +19,15 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def open_workdir(workdir: Path, config: TrainConfig) -> Iterator[Path]:
+def open_workdir(workdir: Path, config: TrainConfig, *, first: bool = True) -> Iterator[Path]:
     """Makes or reopens the folder of a run and holds it until the block ends.
 
     Fields in `CHANGEABLE` may differ from the `config.json` of an earlier run.
+
+    Args:
+        workdir: the folder.
+        config: the recipe.
+        first: whether this process holds the folder; of several hosts, the first one does.
 
     Raises:
         UserError: for a folder that cannot be written, that another process trains in, or that holds another
@@ -36,6 +41,10 @@ def open_workdir(workdir: Path, config: TrainConfig) -> Iterator[Path]:
             f"workdir {workdir}: {error.strerror}; choose a folder that can be written"
         ) from error
     with lock:
+        if not first:
+            _check_owner(workdir, config)
+            yield workdir
+            return
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -90,7 +99,7 @@ def _changeable(path: str) -> bool:
 
 def differences(old: Any, new: Any) -> dict[str, str]:
     """Returns the paths at which two configurations differ, each with a text `path: old -> new`."""
-    before, after = _flatten(old), _flatten(new)
+    before, after = flatten_json(old), flatten_json(new)
     return {
         path: f"{path}: {_show(before, path)} -> {_show(after, path)}"
         for path in sorted(before.keys() | after.keys())
@@ -98,11 +107,12 @@ def differences(old: Any, new: Any) -> dict[str, str]:
     }
 
 
-def _flatten(data: Any, path: str = "") -> dict[str, Any]:
+def flatten_json(data: Any, path: str = "") -> dict[str, Any]:
+    """Returns the values inside nested dicts and lists by their paths, joined by dots."""
     children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
     flat: dict[str, Any] = {} if children else {path: data}
     for name, child in children:
-        flat.update(_flatten(child, f"{path}.{name}" if path else str(name)))
+        flat.update(flatten_json(child, f"{path}.{name}" if path else str(name)))
     return flat
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from i1_hooks import UserError
 
@@ -16,6 +18,8 @@ from i1_train.loggers.base import Logger, LoggerConfig
 @dataclass(frozen=True, kw_only=True)
 class Jsonl(LoggerConfig):
     """One line per step in a file of the workdir, each an object with `step`, `loss` and the other metrics.
+
+    A run always writes `metrics.jsonl`, with this logger or without; a number that is not finite is `null`.
 
     Attributes:
         file: the file's name.
@@ -32,21 +36,12 @@ class JsonlLogger(Logger):
     """Appends to a JSON-lines file."""
 
     def __init__(self, path: Path, step: int) -> None:
-        try:
-            self._file = path.open("a+b")
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror}") from error
-        self._file.seek(0)
-        end = 0
-        for line in self._file:
-            if not line.endswith(b"\n") or _step_of(line) > step:
-                break
-            end += len(line)
-        self._file.truncate(end)
+        self._file = open_lines(path, step)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Writes one line."""
-        self._file.write(json.dumps({"step": step, **metrics}).encode() + b"\n")
+        values = {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        self._file.write(json.dumps({"step": step, **values}).encode() + b"\n")
         self._file.flush()
 
     def flush(self) -> None:
@@ -56,6 +51,26 @@ class JsonlLogger(Logger):
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def open_lines(path: Path, step: int) -> BinaryIO:
+    """Opens a file of JSON lines to append to, cut after the last whole line of step `step` or before.
+
+    Raises:
+        UserError: when it cannot be written.
+    """
+    try:
+        file = path.open("a+b")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from error
+    file.seek(0)
+    end = 0
+    for line in file:
+        if not line.endswith(b"\n") or _step_of(line) > step:
+            break
+        end += len(line)
+    file.truncate(end)
+    return file
 
 
 def _step_of(line: bytes) -> float:

@@ -1,0 +1,94 @@
+"""The files of one checkpoint: fingerprints when written, comparison when read."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zlib
+from pathlib import Path
+
+from i1_hooks import UserError
+
+MANIFEST = "manifest.json"
+MANIFEST_OF = "manifest.{}.json"
+
+
+class DamagedError(Exception):
+    """A checkpoint that is not what was written."""
+
+
+def write_manifest(folder: Path, process: int = 0, num_processes: int = 1) -> None:
+    """Writes size and CRC-32 of this process's share of the files, every `num_processes`-th of them."""
+    share = _files(folder)[process::num_processes]
+    manifest = {str(path.relative_to(folder)): _fingerprint(path) for path in share}
+    name = MANIFEST if process == 0 else MANIFEST_OF.format(process)
+    with (folder / name).open("w", encoding="utf-8") as file:
+        json.dump({"processes": num_processes, "files": manifest}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def verify(folder: Path, process: int = 0, num_processes: int = 1) -> None:
+    """Compares the files of a checkpoint with its manifests.
+
+    Args:
+        folder: the checkpoint.
+        process: which share of the files is compared, and with `num_processes` of how many.
+        num_processes: of this run; another number than of the run that wrote is fine.
+
+    Raises:
+        DamagedError: naming the first file that is missing, of another size or of other content.
+        UserError: for a file that may not be read.
+    """
+    first = _read_manifest(folder / MANIFEST)
+    files = dict(first["files"])
+    for other in range(1, first.get("processes", 1)):
+        files.update(_read_manifest(folder / MANIFEST_OF.format(other))["files"])
+    for name, (size, checksum) in list(files.items())[process::num_processes]:
+        path = folder / name
+        if not path.is_file():
+            raise DamagedError(f"{name} is missing")
+        if path.stat().st_size != size:
+            raise DamagedError(f"{name} has {path.stat().st_size} of {size} bytes")
+        try:
+            found = _fingerprint(path)[1]
+        except PermissionError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}; correct its permissions") from error
+        if found != checksum:
+            raise DamagedError(f"{name} has other content than was written")
+
+
+def replace_folder(source: Path, target: Path) -> None:
+    """Renames a folder, in place of what is at the target, and makes sure that the disk knows."""
+    if target.exists():
+        shutil.rmtree(target)
+    source.rename(target)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read_manifest(path: Path) -> dict:
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest["files"].items()
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        raise DamagedError(f"{path.name} is missing or unreadable") from None
+    return manifest
+
+
+def _files(folder: Path) -> list[Path]:
+    manifests = {folder / MANIFEST, *folder.glob(MANIFEST_OF.format("*"))}
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path not in manifests)
+
+
+def _fingerprint(path: Path) -> tuple[int, int]:
+    """Returns the size and CRC-32 of a file."""
+    size, checksum = 0, 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            size, checksum = size + len(block), zlib.crc32(block, checksum)
+    return size, checksum

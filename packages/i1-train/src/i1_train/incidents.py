@@ -1,0 +1,93 @@
+"""Bad steps on the host: a run that stops, or a line that says which batch was skipped."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from i1_hooks import UserError
+
+from i1_train.guard import SKIPPED, SPIKE
+from i1_train.loggers.jsonl import open_lines
+from i1_train.workdir import write_json
+
+FAILED_BATCH = "failed_batch.json"
+SKIPPED_BATCHES = "skipped_batches.jsonl"
+
+
+class BadStepError(RuntimeError):
+    """A step that the run may not go on from."""
+
+
+class NotFiniteError(BadStepError):
+    """The loss or the gradient is no finite number any more."""
+
+
+class LossSpikeError(BadStepError):
+    """The loss is far above what it was."""
+
+
+class Incidents:
+    """Judges the metrics of every step.
+
+    Args:
+        workdir: of the run.
+        step: how many steps are finished; what an earlier process skipped after them comes again.
+        host: the number of this one; those but the first write files of their own, with their number.
+    """
+
+    def __init__(self, workdir: Path, step: int, host: int = 0) -> None:
+        self._failed = _of_host(workdir / FAILED_BATCH, host)
+        self._skipped = _of_host(workdir / SKIPPED_BATCHES, host)
+        if self._skipped.exists():
+            open_lines(self._skipped, step).close()
+
+    def check(
+        self, step: int, values: Mapping[str, float], keys: Sequence[str], captions: Sequence[str]
+    ) -> None:
+        """Writes down a bad step's batch.
+
+        Raises:
+            NotFiniteError: for a loss or gradient that is not finite, unless the step was skipped.
+            LossSpikeError: for a spike, unless it was skipped.
+        """
+        finite = math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])
+        if finite and not values.get(SPIKE) and not values.get(SKIPPED):
+            return
+        record = {
+            "step": step,
+            **{name: value if math.isfinite(value) else str(value) for name, value in values.items()},
+            "key": list(keys),
+            "caption": list(captions),
+        }
+        if values.get(SKIPPED):
+            self._append(record)
+            return
+        write_json(self._failed, record)
+        found = f"loss {values['loss']:.6g}, gradient norm {values['grad_norm']:.6g} at step {step}"
+        ending = (
+            f"stopped without saving; the keys of its batch are in {self._failed}; lower the learning rate "
+            "or look"
+        )
+        if finite:
+            raise LossSpikeError(
+                f"loss spike: {found}: {ending} at its images, or go on past it with --set "
+                "guard.on_spike=skip"
+            )
+        raise NotFiniteError(
+            f"{found}: {ending} at its images, or go on past it with --set guard.on_nonfinite=skip"
+        )
+
+    def _append(self, record: Mapping[str, Any]) -> None:
+        try:
+            with self._skipped.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write {self._skipped}: {error.strerror}") from error
+
+
+def _of_host(path: Path, host: int) -> Path:
+    return path.with_name(f"{path.stem}.{host}{path.suffix}") if host else path

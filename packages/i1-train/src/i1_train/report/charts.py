@@ -1,0 +1,93 @@
+"""Line charts as SVG text."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+
+from i1_train.report.history import Point
+
+WIDTH, HEIGHT = 460, 240
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 30, 28
+COLOURS = ("#2a78d6", "#d97706", "#16935a", "#c2417c", "#7c5cd6", "#6b7280")
+
+
+def line_chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
+    """Returns a chart: the means of every line, and for a single line its spread too.
+
+    The vertical axis is logarithmic when all values are above 0 and the largest is more than 20 times the
+    smallest.
+
+    Args:
+        title: above it.
+        lines: points by label, at least one.
+    """
+    means = [point.mean for points in lines.values() for point in points]
+    alone = len(lines) == 1
+    bottom = min(point.low if alone else point.mean for points in lines.values() for point in points)
+    top = max(point.high if alone else point.mean for points in lines.values() for point in points)
+    logarithmic = min(means) > 0 and max(means) > 20 * min(means) and bottom > 0
+    last = max(points[-1].step for points in lines.values())
+    first = min(points[0].step for points in lines.values())
+    height = _scale(bottom, top, HEIGHT - BOTTOM, TOP, logarithmic)
+    across = _scale(first, last, LEFT, WIDTH - RIGHT, False)
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">',
+        f'<text class="title" x="{LEFT}" y="16">{html.escape(title)}</text>',
+    ]
+    for value in _ticks(bottom, top, logarithmic):
+        y = height(value)
+        parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        parts.append(
+            f'<text class="tick" x="{LEFT - 6}" y="{y + 3:.1f}" text-anchor="end">{value:.4g}</text>'
+        )
+    for value in _ticks(first, last, False):
+        x = across(value)
+        parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{value:g}</text>')
+    for (label, points), colour in zip(lines.items(), COLOURS * 10, strict=False):
+        if alone and len(points) > 1:
+            upper = [f"{across(p.step):.1f},{height(p.high):.1f}" for p in points]
+            lower = [f"{across(p.step):.1f},{height(p.low):.1f}" for p in reversed(points)]
+            parts.append(f'<polygon fill="{colour}" opacity="0.18" points="{" ".join(upper + lower)}"/>')
+        path = " ".join(f"{across(p.step):.1f},{height(p.mean):.1f}" for p in points)
+        hint = html.escape(f"{label}: {points[-1].mean:.5g} at step {points[-1].step}")
+        parts.append(f'<polyline stroke="{colour}" points="{path}"><title>{hint}</title></polyline>')
+        end = points[-1]
+        parts.append(
+            f'<circle fill="{colour}" r="2.5" cx="{across(end.step):.1f}" cy="{height(end.mean):.1f}"/>'
+        )
+    return "".join([*parts, "</svg>", _legend(lines)])
+
+
+def _legend(lines: Mapping[str, Sequence[Point]]) -> str:
+    items = [
+        f'<span><i style="background:{colour}"></i>{html.escape(label)} {points[-1].mean:.4g}</span>'
+        for (label, points), colour in zip(lines.items(), COLOURS * 10, strict=False)
+    ]
+    return f'<div class="legend">{"".join(items)}</div>'
+
+
+def _scale(low: float, high: float, start: float, end: float, logarithmic: bool):
+    """Returns the function from values in [low, high] to pixels in [start, end]."""
+
+    def to_line(value: float) -> float:
+        return math.log10(value) if logarithmic else value
+
+    low_line, span = to_line(low), to_line(high) - to_line(low)
+    return lambda value: start + (end - start) * ((to_line(value) - low_line) / span if span else 0.5)
+
+
+def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
+    """Returns a few round values within [low, high]."""
+    if low == high:
+        return [low]
+    if logarithmic:
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        steps = (1, 2, 5) if len(powers) <= 3 else (1,)
+        inside = [m * 10.0**p for p in powers for m in steps if low <= m * 10.0**p <= high]
+        return inside or [low, high]
+    rough = (high - low) / 4
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -1,0 +1,28 @@
+"""The trace of a few steps."""
+
+import jax
+import jax.numpy as jnp
+from i1_train.profile import FIRST, traced
+
+
+def test_a_trace_of_the_wanted_steps(tmp_path, monkeypatch):
+    events = []
+    monkeypatch.setattr(jax.profiler, "start_trace", lambda folder: events.append(("start", folder)))
+    monkeypatch.setattr(jax.profiler, "stop_trace", lambda: events.append("stop"))
+
+    def train_step(state, constants, batch):
+        events.append(int(state))
+        return state + 1, {}
+
+    step, state = traced(train_step, tmp_path, 2), jnp.int32(1)
+    for _ in range(6):
+        state, _ = step(state, None, None)
+    assert FIRST == 3
+    assert events == [1, 2, ("start", tmp_path), 3, 4, "stop", 5, 6]
+
+
+def test_a_real_trace(tmp_path):
+    step, state = traced(jax.jit(lambda s, c, b: (s + 1, {})), tmp_path, 1), jnp.int32(0)
+    for _ in range(4):
+        state, _ = step(state, None, None)
+    assert list(tmp_path.rglob("*.trace.json.gz")) or list(tmp_path.rglob("*.xplane.pb"))

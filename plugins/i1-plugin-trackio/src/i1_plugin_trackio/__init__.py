@@ -1,0 +1,1 @@
+"""A logger for i1: training metrics and pictures in Trackio."""
