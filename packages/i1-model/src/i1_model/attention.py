@@ -12,14 +12,18 @@ import jax.numpy as jnp
 from i1_hooks import UserError, unknown
 from jax import Array
 
+from i1_model.sharding import DimName, active_mesh, axis_size, per_shard
+
 AttentionName = Literal["auto", "xla", "cudnn", "splash"]
 LOWEST = jnp.finfo(jnp.float32).min
 PLAIN_BYTES = 64 * 2**20
 """Logits up to this size are held as a whole."""
 BLOCK_BYTES = 8 * 2**20
 """Larger ones are computed in blocks of queries of about this size."""
-SPLASH_LENGTH = 1024
-"""On TPU `auto` takes the splash kernel from this number of keys on."""
+SPLASH_LENGTH = 512
+"""On TPU `auto` takes the splash kernel from this number of keys on,"""
+SPLASH_HEAD = 256
+"""and up to this head width."""
 
 _target: contextvars.ContextVar[str | None] = contextvars.ContextVar("i1_attention_target", default=None)
 
@@ -56,6 +60,27 @@ def attention(
     Raises:
         UserError: for an unknown implementation, or one that this platform or dtype cannot run.
     """
+    if active_mesh() is not None:
+        return _cut_attention(q, k, v, mask, implementation)
+    return _attention(q, k, v, mask, implementation)
+
+
+def _cut_attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:
+    """Runs every device's queries and heads against all keys."""
+    batch: DimName = "batch" if q.shape[0] % axis_size("batch") == 0 else None
+    rows: DimName = "context" if q.shape[1] % axis_size("context") == 0 else None
+    heads: DimName = "tensor" if q.shape[2] % axis_size("tensor") == 0 else None
+    queries, keys = (batch, rows, heads, None), (batch, None, heads, None)
+    if mask is None:
+        run = per_shard(lambda *qkv: _attention(*qkv, None, implementation), (queries, keys, keys), queries)
+        return run(q, k, v)
+    run = per_shard(
+        lambda *arrays: _attention(*arrays, implementation), (queries, keys, keys, (batch, None)), queries
+    )
+    return run(q, k, v, mask)
+
+
+def _attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:
     platform = _target.get() or jax.default_backend()
     if implementation == "auto":
         implementation = _choose(platform, q, k)
@@ -86,7 +111,7 @@ def _choose(platform: str, q: Array, k: Array) -> AttentionName:
         from i1_model.attention_kernels import cudnn_problem
 
         return "xla" if cudnn_problem(q) else "cudnn"
-    if platform == "tpu" and k.shape[1] >= SPLASH_LENGTH:
+    if platform == "tpu" and k.shape[1] >= SPLASH_LENGTH and q.shape[-1] <= SPLASH_HEAD:
         return "splash"
     return "xla"
 

@@ -19,11 +19,13 @@ from i1_model.checkpoint import save_model
 from i1_train.callbacks import notify
 from i1_train.checkpoints import MODEL, Checkpoints
 from i1_train.config import TrainConfig
+from i1_train.machines import Machine
 from i1_train.metrics import Metrics
 from i1_train.parts import Parts, build_parts
+from i1_train.placement import Placement, find_machine, make_placement, on_machine
 from i1_train.progress import Display, make_display
 from i1_train.signals import RunInterruptedError
-from i1_train.step import Batch, State, TrainStep, init_state, make_step
+from i1_train.step import Batch, State, TrainStep, init_state, make_step, state_shapes
 from i1_train.timing import is_due
 from i1_train.workdir import CONFIG, open_workdir, write_json
 
@@ -40,6 +42,7 @@ class Run:
         parts: the built objects.
         state: the training state after `step` steps.
         step: number of finished steps.
+        placement: where arrays live.
         constants: the run's key, and the frozen arrays of text encoders and autoencoder.
         train_step: the jitted step.
         batches: the data.
@@ -53,6 +56,7 @@ class Run:
     parts: Parts
     state: State
     step: int
+    placement: Placement
     constants: Any
     train_step: TrainStep
     batches: Batches
@@ -61,8 +65,8 @@ class Run:
     display: Display
 
     def to_device(self, batch: dict[str, Any]) -> Batch:
-        """Starts the transfer of what the step reads."""
-        return jax.device_put({"image": batch["image"], "tokens": batch["tokens"]})
+        """Starts the transfer of what the step reads; on several hosts each gives its part of the batch."""
+        return self.placement.put_batch({"image": batch["image"], "tokens": batch["tokens"]})
 
     def checkpoint_due(self) -> bool:
         """Says whether the finished step gets a checkpoint."""
@@ -105,7 +109,8 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
     Raises:
         UserError: for a workdir or data that do not fit.
     """
-    parts = build_parts(config)
+    machine = find_machine(config, jax.devices())
+    parts = build_parts(on_machine(config, machine))
     with contextlib.ExitStack() as stack:
         workdir = stack.enter_context(open_workdir(workdir, config))
         batches = make_batches(
@@ -120,8 +125,10 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
         checkpoints = Checkpoints(
             workdir / "checkpoints", keep=config.keep_checkpoints, keep_every=config.keep_every
         )
-        constants = jax.device_put(parts.constants(config.seed))
-        state = restore(parts, constants["key"], checkpoints, batches)
+        constants = parts.constants(config.seed)
+        placement = make_placement(config, parts, state_shapes(parts), constants, machine, jax.devices())
+        constants = placement.put_constants(constants)
+        state = restore(parts, placement, constants["key"], checkpoints, batches)
         step = int(state["step"])
         display = make_display(config.recipe, step, config.steps, config.log_every)
         stack.callback(display.close)
@@ -130,15 +137,16 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
         write_json(
             workdir / CONFIG, to_dict(config)
         )  # only now, since a mistake found above shall claim nothing
-        display.say(opening_line(config, parts, workdir, step))
+        display.say(opening_line(config, parts, machine, workdir, step))
         run = Run(
             config=config,
             workdir=workdir,
             parts=parts,
             state=state,
             step=step,
+            placement=placement,
             constants=constants,
-            train_step=make_step(config, parts),
+            train_step=make_step(config, parts, placement),
             batches=batches,
             checkpoints=checkpoints,
             metrics=metrics,
@@ -161,16 +169,14 @@ def open_run(config: TrainConfig, workdir: Path) -> Iterator[Run]:
             notify("i1_run_finished", workdir=workdir, step=run.step, status=status)
 
 
-def restore(parts: Parts, key: jax.Array, checkpoints: Checkpoints, batches: Batches) -> State:
+def restore(
+    parts: Parts, placement: Placement, key: jax.Array, checkpoints: Checkpoints, batches: Batches
+) -> State:
     """Returns the newest saved state and moves the data to its position, or the initial state."""
-    init = jax.jit(lambda key: init_state(parts, key))
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    template = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), jax.eval_shape(init, key)
-    )
-    restored = checkpoints.restore(template)
+    init = jax.jit(lambda key: init_state(parts, key), out_shardings=placement.state)
+    restored = checkpoints.restore(placement.shapes(state_shapes(parts)))
     if restored is None:
-        return jax.device_put(init(key), device)
+        return init(key)
     for reason in restored.rejected:
         print(f"i1: warning: {reason}; going on from step {restored.record['step']}", file=sys.stderr)
     warn_of_versions(restored.record)
@@ -212,11 +218,11 @@ def model_metadata(config: TrainConfig, step: int) -> dict[str, Any]:
     }
 
 
-def opening_line(config: TrainConfig, parts: Parts, workdir: Path, step: int) -> str:
+def opening_line(config: TrainConfig, parts: Parts, machine: Machine, workdir: Path, step: int) -> str:
     """Returns what is said before the first step."""
     count = sum(int(np.prod(shape.shape)) for shape in parts.network.shapes.values())
     begin = f"going on after step {step}" if step else "beginning"
     return (
         f"{config.recipe}: {count:,} parameters, batch {config.batch_size}, {config.steps} steps on "
-        f"{jax.devices()[0].platform}, {begin} in {workdir}"
+        f"{machine}, {begin} in {workdir}"
     )

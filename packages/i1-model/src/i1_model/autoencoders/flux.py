@@ -47,6 +47,8 @@ class FluxAutoencoder(AutoencoderConfig):
     tile_overlap: int = 16
 
     repository: ClassVar[str] = "black-forest-labs/FLUX.1-dev"
+    published: ClassVar[dict[str, Any]] = {"use_quant_conv": False, "use_post_quant_conv": False}
+    """Sizes in the published `config.json` that are not FLUX.2's."""
 
     def build(self) -> KLAutoencoder:
         """Returns the autoencoder with its weights.
@@ -76,6 +78,13 @@ class FluxAutoencoder(AutoencoderConfig):
         graphdef, expected = nnx.split(nnx.eval_shape(lambda: self.network(sizes, data)))
         return KLAutoencoder(self, graphdef, _load(folder, expected))
 
+    def build_abstract(self) -> KLAutoencoder:
+        """Returns the autoencoder of the published sizes with the shapes of its weights; no file is read."""
+        sizes = KLSizes(latent_channels=self.channels, **self.published)
+        if sizes.factor != self.factor:
+            raise UserError(f"{self.repository} autoencoder has factor {sizes.factor}, not {self.factor}")
+        return KLAutoencoder(self, *nnx.split(nnx.eval_shape(lambda: self.network(sizes, {}))))
+
     def network(self, sizes: KLSizes, data: dict[str, Any]) -> FluxKL | Flux2KL:
         """Returns the network for the sizes and the rest of the `config.json`."""
         return FluxKL(sizes, data.get("shift_factor", 0.1159), data.get("scaling_factor", 0.3611))
@@ -92,6 +101,7 @@ class Flux2Autoencoder(FluxAutoencoder):
     channels: int = 32
 
     repository: ClassVar[str] = "black-forest-labs/FLUX.2-dev"
+    published: ClassVar[dict[str, Any]] = {}
 
     def network(self, sizes: KLSizes, data: dict[str, Any]) -> Flux2KL:
         """Returns the network for the sizes and the rest of the `config.json`."""

@@ -11,6 +11,8 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
+from i1_model.sharding import constrain
+
 LayersName = Literal["scan", "unrolled"]
 RematName = Literal["none", "full", "dots"]
 
@@ -83,7 +85,7 @@ class BlockStack(nnx.Module):
                 but matrix products.
             extras: one more input per block, `depth` pytrees of equal structure.
         """
-        step = _rematerialised(step, remat, in_scan=layers == "scan")
+        step = _rematerialised(_placed(step), remat, in_scan=layers == "scan")
         run = _scan if layers == "scan" else _unroll
         extras = [None] * self.depth if extras is None else list(extras)
         if not self.long_skip:
@@ -152,6 +154,16 @@ def _scan(step: Step, stacked: Any, x: Any, skips: Any, extras: list[Any]) -> tu
     stacked_extras = jax.tree.map(lambda *leaves: jnp.stack(leaves), *extras)
     x, outputs = jax.lax.scan(body, x, (stacked, None if skips is None else skips.stacked, stacked_extras))
     return x, _Outputs(outputs)
+
+
+def _placed(step: Step) -> Step:
+    """Keeps the tokens (B, S, width) that enter a block where a mesh has them."""
+
+    def placed(block: Any, x: Any, skip: Any, extra: Any, last: bool) -> Any:
+        x = jax.tree.map(lambda tokens: constrain(tokens, "batch", "context", None), x)
+        return step(block, x, skip, extra, last)
+
+    return placed
 
 
 def _rematerialised(step: Step, remat: RematName, *, in_scan: bool) -> Step:
