@@ -1,4 +1,4 @@
-"""Run in a process with eight fake devices: steps of a tiny model on several meshes; prints losses as JSON."""
+"""Run in a process with eight fake devices: steps of a tiny model on several meshes, losses as JSON."""
 
 import dataclasses
 import json

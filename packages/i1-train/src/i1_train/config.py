@@ -160,7 +160,9 @@ CHANGEABLE = (
     "machines",
     "sharding",
 )
-"""Paths that may differ when a run is resumed: they decide how long it goes on, where, and what is written down.
+"""Paths that may differ when a run is resumed: they decide how long it goes on, where, and what is written
+down.
 
-None changes what a step computes (on another mesh, up to rounding), but that a schedule which depends on `steps` goes on with the new number.
+None changes what a step computes (on another mesh, up to rounding), but that a schedule which depends on
+`steps` goes on with the new number.
 """

@@ -19,8 +19,8 @@ from i1_train.placement import Placement
 State = dict[str, Any]
 """`params` and `ema` (of the trained ones, float32) by path, `opt`, and `step`, the finished steps."""
 Batch = dict[str, Any]
-"""`image` uint8 (B, H, W, 3), or cached `latents` (B, h, w, C); and `tokens`, per text encoder a dict of arrays
-with leading dimension B: what it tokenized, or a cached `embedding` (B, T, W) with its `mask`."""
+"""`image` uint8 (B, H, W, 3), or cached `latents` (B, h, w, C); and `tokens`, per text encoder a dict of
+arrays with leading dimension B: what it tokenized, or a cached `embedding` (B, T, W) with its `mask`."""
 Metrics = dict[str, jax.Array]
 TrainStep = Callable[[State, Any, Batch], tuple[State, Metrics]]
 
