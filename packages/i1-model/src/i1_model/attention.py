@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from i1_hooks import UserError, unknown
 from jax import Array
 
+from i1_model.remat import saved
 from i1_model.sharding import DimName, active_mesh, axis_size, per_shard
 
 AttentionName = Literal["auto", "xla", "cudnn", "splash"]
@@ -60,9 +61,9 @@ def attention(
     Raises:
         UserError: for an unknown implementation, or one that this platform or dtype cannot run.
     """
-    if active_mesh() is not None:
-        return _cut_attention(q, k, v, mask, implementation)
-    return _attention(q, k, v, mask, implementation)
+    q, k, v = (saved(x, "heads") for x in (q, k, v))
+    run = _attention if active_mesh() is None else _cut_attention
+    return saved(run(q, k, v, mask, implementation), "attention")
 
 
 def _cut_attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:

@@ -72,6 +72,7 @@ def splash_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interp
             k_layout=minor,
             v_layout=minor,
         ),
+        residual_checkpoint_name="attention",
         head_shards=1,
         q_seq_shards=1,
         interpret=interpret,

@@ -82,8 +82,9 @@ def compile_only(config, topology: str, json_file: str | None, *, cached: bool) 
     os.environ["JAX_PLATFORMS"] = "cpu"
     from pathlib import Path
 
-    from i1_train.compiled.table import summary
-    from i1_train.compiled.training import compile_step
+    from i1_model.compiled.table import summary
+
+    from i1_train.ahead import compile_step
     from i1_train.workdir import write_json
 
     report = compile_step(config, topology, cached=cached)

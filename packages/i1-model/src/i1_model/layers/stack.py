@@ -11,10 +11,10 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
+from i1_model.remat import SAVED, RematName, SavedName, rematerialised
 from i1_model.sharding import constrain
 
 LayersName = Literal["scan", "unrolled"]
-RematName = Literal["none", "full", "dots"]
 
 
 class Step(Protocol):
@@ -72,6 +72,7 @@ class BlockStack(nnx.Module):
         *,
         layers: LayersName,
         remat: RematName,
+        keep: tuple[SavedName, ...] = SAVED,
         extras: Sequence[Any] | None = None,
     ) -> Any:
         """Applies every block.
@@ -81,11 +82,11 @@ class BlockStack(nnx.Module):
             x: the tokens.
             layers: `"scan"` compiles one block of each kind (short compilation), `"unrolled"` all of them (a
                 faster step); the numbers are the same.
-            remat: what the backward pass recomputes of a block: `"none"` of it, `"full"`: all, `"dots"`: all
-                but matrix products.
+            remat: what the backward pass recomputes of a block, see `i1_model.remat`.
+            keep: what the policy `"saved"` keeps of a block.
             extras: one more input per block, `depth` pytrees of equal structure.
         """
-        step = _rematerialised(_placed(step), remat, in_scan=layers == "scan")
+        step = rematerialised(_placed(step), remat, keep, in_scan=layers == "scan", static_argnums=(4,))
         run = _scan if layers == "scan" else _unroll
         extras = [None] * self.depth if extras is None else list(extras)
         if not self.long_skip:
@@ -164,10 +165,3 @@ def _placed(step: Step) -> Step:
         return step(block, x, skip, extra, last)
 
     return placed
-
-
-def _rematerialised(step: Step, remat: RematName, *, in_scan: bool) -> Step:
-    if remat == "none":
-        return step
-    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if remat == "dots" else None
-    return jax.checkpoint(step, policy=policy, static_argnums=(4,), prevent_cse=not in_scan)

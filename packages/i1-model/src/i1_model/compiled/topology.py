@@ -11,7 +11,7 @@ from pathlib import Path
 import jax
 from i1_hooks import UserError
 
-from i1_train.chips import CHIPS, find_chip
+from i1_model.compiled.chips import CHIPS, find_chip
 
 _TOPOLOGY = re.compile(r"(v\w+):(\d+)x(\d+)(?:x(\d+))?")
 _ENVIRONMENT = {
@@ -37,7 +37,7 @@ def topology_devices(name: str) -> Sequence[jax.Device]:
     find_chip(match[1])
     spec = importlib.util.find_spec("libtpu")
     if spec is None or not spec.submodule_search_locations:
-        raise UserError("compiling for a TPU needs libtpu: pip install 'i1-train[tpu-compile]'")
+        raise UserError("compiling for a TPU needs libtpu: pip install 'i1-model[tpu-compile]'")
     library = Path(next(iter(spec.submodule_search_locations))) / "libtpu.so"
     os.environ.setdefault("TPU_LIBRARY_PATH", str(library))
     for variable, value in _ENVIRONMENT.items():

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from i1_train.compiled.hlo import Instruction, Module
+from i1_model.compiled.hlo import Instruction, Module
 
 _LIST = re.compile(r"\{\{([0-9,]*)\}")
 _IOTA = re.compile(r"\[([0-9,]+)\]<=\[([0-9,]+)\](?:T\(([0-9,]+)\))?")

@@ -8,10 +8,10 @@ from typing import Any
 import jax
 import numpy as np
 from i1_model.attention import target_platform
+from i1_model.compiled.chips import find_chip
+from i1_model.compiled.report import compile_report
+from i1_model.compiled.topology import topology_devices
 
-from i1_train.chips import find_chip
-from i1_train.compiled.report import compile_report
-from i1_train.compiled.topology import topology_devices
 from i1_train.config import TrainConfig
 from i1_train.parts import Parts, build_parts
 from i1_train.placement import find_machine, make_placement, on_machine

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from i1_train.compiled.hlo import Instruction, Module
+from i1_model.compiled.hlo import Instruction, Module
 
 Kind = Literal["matrix", "copy", "collective", "other"]
 KINDS: tuple[Kind, ...] = ("matrix", "copy", "collective", "other")
