@@ -15,7 +15,7 @@ from jax import Array
 from i1_model.remat import saved
 from i1_model.sharding import DimName, active_mesh, axis_size, per_shard
 
-AttentionName = Literal["auto", "xla", "cudnn", "splash"]
+AttentionName = Literal["auto", "xla", "plain", "cudnn", "splash"]
 LOWEST = jnp.finfo(jnp.float32).min
 PLAIN_BYTES = 64 * 2**20
 """Logits up to this size are held as a whole."""
@@ -52,8 +52,8 @@ def attention(
         v: (B, T, heads, D).
         mask: (B, T) bool, true for the keys that may be attended; None for all.
         implementation: `"xla"` runs everywhere and never holds more than a block of logits of a long
-            sequence; `"cudnn"` is the fused kernel of NVIDIA GPUs; `"splash"` the Pallas kernel of TPUs;
-            `"auto"` picks by platform, dtype and length.
+            sequence; `"plain"` holds all logits; `"cudnn"` is the fused kernel of NVIDIA GPUs; `"splash"`
+            the Pallas kernel of TPUs; `"auto"` picks by platform, dtype and length.
 
     Returns:
         (B, S, heads, D) in the dtype of `v`.
@@ -87,6 +87,8 @@ def _attention(q: Array, k: Array, v: Array, mask: Array | None, implementation:
         implementation = _choose(platform, q, k)
     if implementation == "xla":
         return xla_attention(q, k, v, mask)
+    if implementation == "plain":
+        return _attend(q, k, v, mask)
     if implementation == "cudnn":
         from i1_model.attention_kernels import cudnn_attention, cudnn_problem
 

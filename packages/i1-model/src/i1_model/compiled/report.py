@@ -80,6 +80,7 @@ def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str
         ),
         "estimated_seconds": seconds,
         "estimated": {
+            "clock": chip.clock,
             "cycles": {kind: cycles[kind] for kind in KINDS},
             "kernels": len(products.kernels),
             "kernel_seconds": kernel_seconds,
