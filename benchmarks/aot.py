@@ -63,7 +63,9 @@ def rows() -> list[Row]:
                 if (size, chips) == ("3b", "v5p, 64"):
                     found += [
                         Row(label=f"{label}, encoders", recipe=recipe, topology=topology, cached=False),
-                        Row(label=f"{label}, published", recipe=recipe, topology=topology, settings=PUBLISHED),
+                        Row(
+                            label=f"{label}, published", recipe=recipe, topology=topology, settings=PUBLISHED
+                        ),
                     ]
     return found
 

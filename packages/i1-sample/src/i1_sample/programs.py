@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class Programs:
 
     Args:
         config: the model. Its frozen encoders and autoencoder are built here.
+        abstract: whether their arrays are replaced by shapes, for programs that are compiled alone.
 
     Attributes:
         condition: encodes prompts, see `_condition`.
@@ -31,10 +33,11 @@ class Programs:
         decode: turns latents into pixels, see `_decode`.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, abstract: bool = False) -> None:
         self.config = config
-        self.text_encoders = [encoder.build() for encoder in config.text_encoders]
-        self.autoencoder = config.autoencoder.build()
+        build = operator.methodcaller("build_abstract" if abstract else "build")
+        self.text_encoders = [build(encoder) for encoder in config.text_encoders]
+        self.autoencoder = build(config.autoencoder)
         self.encoder_params = [encoder.params for encoder in self.text_encoders]
         self.condition = jax.jit(self._condition, static_argnums=3)
         self.select = jax.jit(self._select)
@@ -46,6 +49,10 @@ class Programs:
     def _graph(self) -> Any:
         graph, _ = jax.eval_shape(lambda: nnx.split(init_denoiser(self.config, jax.random.key(0))))
         return graph
+
+    def init(self, key: jax.Array) -> Any:
+        """Returns fresh parameters of the denoiser; for their shapes."""
+        return nnx.split(init_denoiser(self.config, key))[1]
 
     def _denoiser(self, params: Any) -> Denoiser:
         return nnx.merge(self._graph, params)
