@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 AXES = ("data", "fsdp", "context", "tensor")
 BATCH = ("data", "fsdp")
 """The mesh axes that the batch is cut over."""
-DimName = Literal["batch", "context", "tensor"] | None
+DimName = Literal["batch", "fsdp", "context", "tensor"] | None
 
 _mesh: contextvars.ContextVar[Mesh | None] = contextvars.ContextVar("i1_mesh", default=None)
 
@@ -65,6 +65,19 @@ def constrain(x: Array, *dims: DimName) -> Array:
         return x
     fitting = [dim if x.shape[i] % axis_size(dim) == 0 else None for i, dim in enumerate(dims)]
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec(*fitting)))
+
+
+def lookup(table: Array, ids: Array) -> Array:
+    """Returns `table[ids]`; on a mesh each device reads its part of the width for the whole batch.
+
+    Only the rows that are read travel then, and not the table.
+
+    Args:
+        table: (V, W), cut over `fsdp` along its width.
+        ids: (B, T) int32, cut along the batch.
+    """
+    rows = constrain(table, None, "fsdp")[constrain(ids, None, None)]
+    return constrain(constrain(rows, None, None, "fsdp"), "batch", None, None)
 
 
 def per_shard(

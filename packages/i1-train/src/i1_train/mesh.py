@@ -113,7 +113,7 @@ def state_shardings(state: Any, shapes: Mapping[str, Any], rules: Rules, mesh: M
 
 
 def constant_shardings(constants: Any, mesh: Mesh) -> Any:
-    """Returns where frozen arrays live: each cut over `fsdp` along its largest dimension that it divides.
+    """Returns where frozen arrays live: each cut over `fsdp` along its last dimension that it divides.
 
     The first axis of three-dimensional arrays is taken for layers and stays whole. Small arrays and random
     keys are on every device.
@@ -128,7 +128,6 @@ def constant_shardings(constants: Any, mesh: Mesh) -> Any:
         fitting = [dim for dim in range(first, len(shape)) if shape[dim] % size == 0]
         if not fitting:
             return replicated(mesh)
-        best = max(fitting, key=lambda dim: shape[dim])
-        return NamedSharding(mesh, PartitionSpec(*(None,) * best, "fsdp"))
+        return NamedSharding(mesh, PartitionSpec(*(None,) * fitting[-1], "fsdp"))
 
     return jax.tree.map(place, constants)

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, causal, dense, layer_norm, scan_layers, split_heads
 from i1_model.text_encoders.pretrained import PretrainedEncoder, arrays, require
@@ -143,7 +144,7 @@ class CLIPEncoder(PretrainedEncoder):
             x = x + linear(attend(q, k, v, allowed, scale=head_dim**-0.5), "o")
             return x + linear(self._activate(linear(norm(x, "before_mlp"), "up")), "down")
 
-        x = params["embed"][ids] + params["positions"][None, : ids.shape[1]]
+        x = lookup(params["embed"], ids) + params["positions"][None, : ids.shape[1]]
         x = scan_layers(step, params["layers"], x)
         return layer_norm(x, params["norm"], params["norm_bias"], self.eps).astype(jnp.float32)
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, causal, dense, rms_norm, rotate, scan_layers, split_heads
 from i1_model.text_encoders.pretrained import PretrainedEncoder, arrays, require, rope_theta
@@ -143,7 +144,7 @@ class Qwen3Encoder(PretrainedEncoder):
             gate = jax.nn.silu(dense(inner, layer["gate"]))
             return x + dense(gate * dense(inner, layer["up"]), layer["down"])
 
-        x = scan_layers(step, params["layers"], params["embed"][ids])
+        x = scan_layers(step, params["layers"], lookup(params["embed"], ids))
         x = rms_norm(x, params["norm"], self.eps)
         return x[:, num_dropped:].astype(jnp.float32)
 

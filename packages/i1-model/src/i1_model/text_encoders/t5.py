@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, dense, rms_norm, scan_layers, split_heads
 from i1_model.text_encoders.pretrained import PretrainedEncoder, arrays, require
@@ -144,7 +145,7 @@ class T5Encoder(PretrainedEncoder):
             gate = jax.nn.gelu(dense(inner, layer["gate"]), approximate=True)
             return x + dense(gate * dense(inner, layer["up"]), layer["down"])
 
-        x = scan_layers(step, params["layers"], params["embed"][ids])
+        x = scan_layers(step, params["layers"], lookup(params["embed"], ids))
         return rms_norm(x, params["norm"], self.eps).astype(jnp.float32)
 
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, dense, rms_norm, rotate, scan_layers, split_heads
 from i1_model.text_encoders.pretrained import PretrainedEncoder, arrays, require, rope_theta
@@ -167,7 +168,7 @@ class T5GemmaEncoder(PretrainedEncoder):
             return x + norm(out, layer["after_mlp"])
 
         embed = params["embed"]
-        x = embed[ids] * jnp.asarray(self.width**0.5, embed.dtype)
+        x = lookup(embed, ids) * jnp.asarray(self.width**0.5, embed.dtype)
         sliding = jnp.arange(self.depth) % 2 == 0
         x = scan_layers(step, (params["layers"], sliding), x)
         return norm(x, params["norm"]).astype(jnp.float32)
