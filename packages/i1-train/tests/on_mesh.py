@@ -1,7 +1,9 @@
-"""Run in a process with eight fake devices: steps of a tiny model on several meshes, losses as JSON."""
+"""Run in a process with eight fake devices: steps of a tiny model on meshes named as arguments, as JSON."""
 
 import dataclasses
+import functools
 import json
+import sys
 
 import jax
 import numpy as np
@@ -18,6 +20,7 @@ MESHES = {
     "fsdp": {"data": 2, "fsdp": 4},
     "tensor": {"data": 2, "fsdp": 2, "tensor": 2},
     "context": {"fsdp": 2, "context": 4},
+    "mixed": {"fsdp": 2, "context": 2, "tensor": 2},
 }
 
 
@@ -25,6 +28,12 @@ def recipe():
     tiny = scenes_tiny()
     backbone = dataclasses.replace(tiny.model.backbone, layers="unrolled")
     return dataclasses.replace(tiny, batch_size=8, model=dataclasses.replace(tiny.model, backbone=backbone))
+
+
+@functools.cache
+def initial():
+    parts = build_parts(recipe())
+    return jax.device_get(jax.jit(lambda: init_state(parts, jax.random.key(0)))())
 
 
 def losses(name, sizes, steps=3):
@@ -36,7 +45,7 @@ def losses(name, sizes, steps=3):
     constants = parts.constants(0)
     placement = make_placement(config, parts, state_shapes(parts), constants, machine, devices)
     constants = placement.put_constants(constants)
-    state = jax.jit(lambda key: init_state(parts, key), out_shardings=placement.state)(constants["key"])
+    state = jax.tree.map(jax.device_put, initial(), placement.state)
     step = make_step(config, parts, placement)
     pixels = np.random.default_rng(0).integers(0, 256, (8, 64, 64, 3), np.uint8)
     batch = {"image": pixels, "tokens": parts.tokenize(["a red circle"] * 7 + ["three stars"])}
@@ -52,4 +61,4 @@ def losses(name, sizes, steps=3):
 
 
 if __name__ == "__main__":
-    print(json.dumps({name: losses(name, sizes) for name, sizes in MESHES.items()}))
+    print(json.dumps({name: losses(name, MESHES[name]) for name in sys.argv[1:]}))
