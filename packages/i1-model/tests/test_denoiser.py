@@ -66,6 +66,7 @@ def test_scan_and_remat_change_no_number(backbone):
         {"layers": "scan"},
         {"layers": "loop"},
         {"remat": "dots"},
+        {"remat": "saved"},
     ):
         actual = loss_and_gradients(make_config(dataclasses.replace(backbone, **changes)))
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=2e-6), actual, expected)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("compiled")
 def quick_step(monkeypatch):
     """A step that compiles and learns nothing, since these tests look at what is around it."""
 
-    def make(config, parts):
+    def make(config, parts, placement):
         def step(state, constants, batch):
             number = int(state["step"]) + 1
             loss = float("nan") if number == NAN_STEP else 1 / number

@@ -12,14 +12,19 @@ import jax.numpy as jnp
 from i1_hooks import UserError, unknown
 from jax import Array
 
-AttentionName = Literal["auto", "xla", "cudnn", "splash"]
+from i1_model.remat import saved
+from i1_model.sharding import DimName, active_mesh, axis_size, per_shard
+
+AttentionName = Literal["auto", "xla", "plain", "cudnn", "splash"]
 LOWEST = jnp.finfo(jnp.float32).min
 PLAIN_BYTES = 64 * 2**20
 """Logits up to this size are held as a whole."""
 BLOCK_BYTES = 8 * 2**20
 """Larger ones are computed in blocks of queries of about this size."""
-SPLASH_LENGTH = 1024
-"""On TPU `auto` takes the splash kernel from this number of keys on."""
+SPLASH_LENGTH = 512
+"""On TPU `auto` takes the splash kernel from this number of keys on,"""
+SPLASH_HEAD = 256
+"""and up to this head width."""
 
 _target: contextvars.ContextVar[str | None] = contextvars.ContextVar("i1_attention_target", default=None)
 
@@ -32,6 +37,11 @@ def target_platform(platform: Literal["cpu", "gpu", "tpu"]) -> Iterator[None]:
         yield
     finally:
         _target.reset(token)
+
+
+def active_platform() -> str:
+    """Returns the platform that is traced for: that of `target_platform`, else this machine's."""
+    return _target.get() or jax.default_backend()
 
 
 def attention(
@@ -47,8 +57,8 @@ def attention(
         v: (B, T, heads, D).
         mask: (B, T) bool, true for the keys that may be attended; None for all.
         implementation: `"xla"` runs everywhere and never holds more than a block of logits of a long
-            sequence; `"cudnn"` is the fused kernel of NVIDIA GPUs; `"splash"` the Pallas kernel of TPUs;
-            `"auto"` picks by platform, dtype and length.
+            sequence; `"plain"` holds all logits; `"cudnn"` is the fused kernel of NVIDIA GPUs; `"splash"`
+            the Pallas kernel of TPUs; `"auto"` picks by platform, dtype and length.
 
     Returns:
         (B, S, heads, D) in the dtype of `v`.
@@ -56,11 +66,34 @@ def attention(
     Raises:
         UserError: for an unknown implementation, or one that this platform or dtype cannot run.
     """
-    platform = _target.get() or jax.default_backend()
+    q, k, v = (saved(x, "heads") for x in (q, k, v))
+    run = _attention if active_mesh() is None else _cut_attention
+    return saved(run(q, k, v, mask, implementation), "attention")
+
+
+def _cut_attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:
+    """Runs every device's queries and heads against all keys."""
+    batch: DimName = "batch" if q.shape[0] % axis_size("batch") == 0 else None
+    rows: DimName = "context" if q.shape[1] % axis_size("context") == 0 else None
+    heads: DimName = "tensor" if q.shape[2] % axis_size("tensor") == 0 else None
+    queries, keys = (batch, rows, heads, None), (batch, None, heads, None)
+    if mask is None:
+        run = per_shard(lambda *qkv: _attention(*qkv, None, implementation), (queries, keys, keys), queries)
+        return run(q, k, v)
+    run = per_shard(
+        lambda *arrays: _attention(*arrays, implementation), (queries, keys, keys, (batch, None)), queries
+    )
+    return run(q, k, v, mask)
+
+
+def _attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:
+    platform = active_platform()
     if implementation == "auto":
         implementation = _choose(platform, q, k)
     if implementation == "xla":
         return xla_attention(q, k, v, mask)
+    if implementation == "plain":
+        return _attend(q, k, v, mask)
     if implementation == "cudnn":
         from i1_model.attention_kernels import cudnn_attention, cudnn_problem
 
@@ -86,7 +119,7 @@ def _choose(platform: str, q: Array, k: Array) -> AttentionName:
         from i1_model.attention_kernels import cudnn_problem
 
         return "xla" if cudnn_problem(q) else "cudnn"
-    if platform == "tpu" and k.shape[1] >= SPLASH_LENGTH:
+    if platform == "tpu" and k.shape[1] >= SPLASH_LENGTH and q.shape[-1] <= SPLASH_HEAD:
         return "splash"
     return "xla"
 

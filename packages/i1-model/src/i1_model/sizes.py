@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from i1_hooks import unknown
 
 from i1_model.adapters import TransformerAdapter
@@ -32,6 +34,7 @@ def model_config(
     text_encoders: tuple[TextEncoderConfig, ...],
     autoencoder: AutoencoderConfig,
     resolution: int = 1024,
+    compute_dtype: Literal["float32", "bfloat16"] = "float32",
 ) -> ModelConfig:
     """Returns a model of a named size; change parts of it with `dataclasses.replace`.
 
@@ -40,6 +43,7 @@ def model_config(
         text_encoders: i1 has one of 256 tokens and width 2304.
         autoencoder: i1 has one of 32 channels and factor 8.
         resolution: pixels; the released stages are 256, 512 and 1024.
+        compute_dtype: of activations.
 
     Raises:
         UserError: for an unknown name.
@@ -54,4 +58,5 @@ def model_config(
         autoencoder=autoencoder,
         flow=RectifiedFlow(shift=TIME_SHIFT.get(resolution, 1.0)),
         resolution=resolution,
+        compute_dtype=compute_dtype,
     )

@@ -119,6 +119,14 @@ def test_full_size_names_and_shapes():
     assert shapes == {name: shape for name, shape in released.items() if name != "bn.num_batches_tracked"}
 
 
+def test_latents_can_be_traced_without_weights():
+    autoencoder = Flux2Autoencoder().build_abstract()
+    images = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
+    assert jax.eval_shape(autoencoder.encode, autoencoder.params, images).shape == (2, 8, 8, 32)
+    with pytest.raises(UserError, match="has factor 8, not 16"):
+        Flux2Autoencoder(factor=16).build_abstract()
+
+
 def test_config_survives_json():
     for made in (FluxAutoencoder(), Flux2Autoencoder(path="vae", tile=64)):
         assert from_dict(AutoencoderConfig, to_dict(made)) == made

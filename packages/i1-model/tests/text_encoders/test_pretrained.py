@@ -49,6 +49,14 @@ def folder(tmp_path):
 
 
 @pytest.mark.golden
+def test_the_step_can_be_traced_without_weights():
+    config = T5GemmaEncoder.preset("2b-2b-it")
+    encoder = config.build_abstract()
+    tokens = encoder.tokenize(["a prompt", "another"])
+    embeddings = jax.eval_shape(encoder.encode, encoder.params, tokens)
+    assert embeddings.shape == (2, config.num_tokens, config.width)
+
+
 def test_full_size_shapes():
     recorded = json.loads((FOLDER / "real_external_shapes.json").read_text())["t5gemma_2b_encoder"]
     config = T5GemmaEncoder()

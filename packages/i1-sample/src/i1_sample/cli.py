@@ -104,6 +104,14 @@ def build_parser() -> argparse.ArgumentParser:
         help="fast: 30 steps of dpmpp_2m, where --steps and --solver are not given",
     )
     add("--dtype", choices=("float32", "bfloat16"), help=f"of weights and activations ({model_default})")
+    add(
+        "--compile-only",
+        action="store_true",
+        help="compile for one chip of --topology on this CPU, report memory and estimated time, and leave; "
+        "--model may also be a published size, such as i1-3b-1024",
+    )
+    add("--topology", metavar="T", help="TPU slice to compile for, such as v5p:2x2x1")
+    add("--json", type=Path, metavar="F", help="with --compile-only: write the report to this file")
     return parser
 
 
@@ -118,6 +126,12 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = build_parser()
     arguments = parser.parse_args(argv)
+    if arguments.compile_only:
+        if arguments.topology is None:
+            parser.error("--topology is missing: name a TPU slice, as in --topology v5p:2x2x1")
+        return _compile_only(arguments)
+    if arguments.topology or arguments.json:
+        parser.error("--topology and --json go with --compile-only")
     prompts = [*arguments.prompts, *_read_prompts(arguments.prompts_file)]
     if not prompts:
         parser.error("no prompt: give one in quotation marks, or a --prompts-file")
@@ -168,6 +182,38 @@ def main(argv: Sequence[str]) -> int:
     for path in paths:
         print(f"wrote {path}")
     return 0
+
+
+def _compile_only(arguments: argparse.Namespace) -> int:
+    """Compiles sampling and prints the report; 0 when it fits, 1 when it does not."""
+    import os
+
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    from i1_model.compiled.table import GIB
+
+    from i1_sample.ahead import compile_sampling
+    from i1_sample.settings import SamplingDefaults, resolve_settings
+
+    settings = resolve_settings(
+        SamplingDefaults(),
+        num_inference_steps=arguments.steps,
+        guidance_scale=arguments.guidance_scale,
+        **{name: _component(kind, getattr(arguments, name)) for name, kind, _ in _COMPONENTS[:3]},
+    )
+    batch_size = arguments.batch_size or 1
+    report = compile_sampling(
+        arguments.model, arguments.topology, settings, batch_size=batch_size, dtype=arguments.dtype
+    )
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    memory, seconds = report["bytes_per_device"], report["estimated_seconds"]
+    print(
+        f"{arguments.model} on one chip of {arguments.topology}, {settings.num_steps} steps, batch "
+        f"{batch_size}: {'fits' if report['fits'] else 'does not fit'}, {(memory['peak'] or 0) / GIB:.2f} of "
+        f"{memory['limit'] / GIB:.0f} GiB; estimated "
+        f"{'unknown' if seconds is None else f'{seconds / batch_size:.3f}'} s per picture"
+    )
+    return 0 if report["fits"] else 1
 
 
 def _component(kind: str, text: str) -> str | dict[str, Any]:

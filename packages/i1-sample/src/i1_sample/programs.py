@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from i1_model.attention import active_platform
 from i1_model.autoencoders import Autoencoder
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
@@ -25,6 +27,7 @@ class Programs:
 
     Args:
         config: the model. Its frozen encoders and autoencoder are built when first used.
+        abstract: whether their arrays are replaced by shapes, for programs that are compiled alone.
 
     Attributes:
         encode: embeds prompts, see `_encode`.
@@ -35,8 +38,9 @@ class Programs:
         decode: turns latents into pixels, see `_decode`.
     """
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, abstract: bool = False) -> None:
         self.config = config
+        self._build = operator.methodcaller("build_abstract" if abstract else "build")
         self._text_encoders: list[TextEncoder] | None = None
         self.encode = jax.jit(self._encode)
         self.condition = jax.jit(self._condition, static_argnums=3)
@@ -53,7 +57,7 @@ class Programs:
     def text_encoders(self) -> list[TextEncoder]:
         """The frozen text encoders, with their weights."""
         if self._text_encoders is None:
-            self._text_encoders = [encoder.build() for encoder in self.config.text_encoders]
+            self._text_encoders = [self._build(encoder) for encoder in self.config.text_encoders]
         return self._text_encoders
 
     @property
@@ -68,13 +72,17 @@ class Programs:
     @functools.cached_property
     def autoencoder(self) -> Autoencoder:
         """The frozen autoencoder, with its weights."""
-        return self.config.autoencoder.build()
+        return self._build(self.config.autoencoder)
 
     @functools.cached_property
     def _graph(self) -> Any:
         config = _in_little_memory(self.config)
         graph, _ = jax.eval_shape(lambda: nnx.split(init_denoiser(config, jax.random.key(0))))
         return graph
+
+    def init(self, key: jax.Array) -> Any:
+        """Returns fresh parameters of the denoiser; for their shapes."""
+        return nnx.split(init_denoiser(self.config, key))[1]
 
     def _denoiser(self, params: Any) -> Denoiser:
         return nnx.merge(self._graph, params)
@@ -188,10 +196,6 @@ class Programs:
 def _in_little_memory(config: ModelConfig) -> ModelConfig:
     """Returns the configuration that computes the same and keeps bfloat16 weights as they are on a CPU."""
     backbone: Any = config.backbone
-    if (
-        jax.default_backend() != "cpu"
-        or config.compute_dtype != "bfloat16"
-        or not hasattr(backbone, "layers")
-    ):
+    if active_platform() != "cpu" or config.compute_dtype != "bfloat16" or not hasattr(backbone, "layers"):
         return config
     return dataclasses.replace(config, backbone=dataclasses.replace(backbone, layers="loop"))

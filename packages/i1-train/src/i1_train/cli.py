@@ -23,8 +23,8 @@ def main(argv: Sequence[str]) -> int:
     """Trains a recipe.
 
     Returns:
-        0 when done, 1 when the run was interrupted (the state is saved) or its loss is not finite or
-        spikes.
+        0 when done, 1 when the run was interrupted (the state is saved), its loss is not finite or spikes, or
+        a program that was compiled only does not fit.
 
     Raises:
         UserError: for an unknown recipe, a setting that does not fit, or a workdir that cannot be used.
@@ -65,7 +65,23 @@ def main(argv: Sequence[str]) -> int:
         help="trace a few steps (3) into WORKDIR/profile",
     )
     parser.add_argument("--show", action="store_true", help="print the resolved recipe as JSON and leave")
+    parser.add_argument(
+        "--compile-only",
+        action="store_true",
+        help="compile the step for --topology on this CPU, report memory and estimated time, and leave",
+    )
+    parser.add_argument("--topology", metavar="T", help="TPU slice to compile for, such as v5p:4x4x4")
+    parser.add_argument(
+        "--cached",
+        action="store_true",
+        help="with --compile-only: latents and embeddings come with the batch, the encoders are left out",
+    )
+    parser.add_argument("--json", metavar="F", help="with --compile-only: write the report to this file")
     arguments = parser.parse_args(argv)
+    if arguments.compile_only and arguments.topology is None:
+        parser.error("--topology is missing: name a TPU slice, as in --topology v5p:4x4x4")
+    if not arguments.compile_only and (arguments.topology or arguments.json or arguments.cached):
+        parser.error("--topology, --cached and --json go with --compile-only")
 
     from i1_train.recipes import load_recipe
 
@@ -77,6 +93,8 @@ def main(argv: Sequence[str]) -> int:
 
         print(to_json(config), end="")
         return 0
+    if arguments.compile_only:
+        return compile_only(config, arguments.topology, arguments.json, cached=arguments.cached)
     if arguments.workdir is None:
         parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
     if arguments.profile < 0:
@@ -93,6 +111,25 @@ def plugin_flags() -> list[str]:
     modules: list[Any] = [registry.manager.get_plugin(name) for name in names]
     files = [module.__file__ for module in modules]
     return [flag for file in files for flag in ("--plugin", file)]
+
+
+def compile_only(config, topology: str, json_file: str | None, *, cached: bool) -> int:
+    """Compiles the step for a TPU slice and prints the report; 0 when the step fits, 1 when it does not."""
+    import os
+
+    os.environ["JAX_PLATFORMS"] = "cpu"
+    from pathlib import Path
+
+    from i1_model.compiled.table import summary
+
+    from i1_train.ahead import compile_step
+    from i1_train.workdir import write_json
+
+    report = compile_step(config, topology, cached=cached)
+    if json_file is not None:
+        write_json(Path(json_file), report)
+    print(summary(report))
+    return 0 if report["fits"] else 1
 
 
 def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:

@@ -15,6 +15,7 @@ from i1_train.held_out import HeldOut
 from i1_train.loggers.base import LoggerConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.loggers.tensorboard import TensorBoard
+from i1_train.machines import AUTO, KNOWN, PARAMETER_RULES, Machine, Rules
 from i1_train.objectives import FlowMatching, ObjectiveConfig
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.base import OptimizerConfig
@@ -79,6 +80,10 @@ class TrainConfig:
         loggers: where metrics go.
         preview_prompts: prompts that sampling plugins draw at each checkpoint.
         sampling: defaults stored with the model.
+        machine: which of `machines` this runs on; `"auto"` for the one that fits the devices.
+        machines: how the devices of each machine are divided, see `i1_train.machines`.
+        sharding: (regular expression, mesh axis or null per dimension) pairs; the first that matches a
+            released name in full says how that parameter, its moments and its average are cut.
     """
 
     recipe: str
@@ -109,6 +114,9 @@ class TrainConfig:
     loggers: tuple[LoggerConfig, ...] = field(default_factory=lambda: (Jsonl(), TensorBoard()))
     preview_prompts: tuple[str, ...] = ()
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
+    machine: str = AUTO
+    machines: tuple[Machine, ...] = KNOWN
+    sharding: Rules = PARAMETER_RULES
 
     def __post_init__(self) -> None:
         for name in (
@@ -130,7 +138,8 @@ class TrainConfig:
             raise UserError(f"ema_decay must be at least 0 and below 1, got {self.ema_decay}")
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise UserError(f"clip_norm must be above 0, or null for no clipping, got {self.clip_norm}")
-        for pattern in (*self.frozen, *(pattern for pattern, _ in self.lr_multipliers)):
+        rules = (*self.lr_multipliers, *self.sharding)
+        for pattern in (*self.frozen, *(pattern for pattern, _ in rules)):
             try:
                 re.compile(pattern)
             except re.error as error:
@@ -185,9 +194,13 @@ CHANGEABLE = (
     "sampling",
     "data.num_threads",
     "data.prefetch",
+    "machine",
+    "machines",
+    "sharding",
 )
-"""Paths that may differ when a run is resumed: they decide how long it goes on and what is written down.
+"""Paths that may differ when a run is resumed: they decide how long it goes on, where, and what is written
+down.
 
-None changes what a step computes, but that a schedule which depends on `steps` goes on with the new number,
-and that `guard` decides about bad steps.
+None changes what a step computes (on another mesh, up to rounding), but that a schedule which depends on
+`steps` goes on with the new number, and that `guard` decides about bad steps.
 """

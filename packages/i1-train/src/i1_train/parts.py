@@ -50,18 +50,26 @@ class Parts:
         return tuple(encoder.tokenize(captions) for encoder in self.text_encoders)
 
 
-def build_parts(config: TrainConfig) -> Parts:
+def build_parts(config: TrainConfig, *, abstract: bool = False) -> Parts:
     """Builds what a configuration names.
+
+    Args:
+        config: the recipe.
+        abstract: whether frozen arrays are replaced by their shapes, so that no weights are read.
 
     Raises:
         UserError: for parts that do not fit together, or a pattern that matches no parameter.
     """
     config.check()
     network = make_network(config.model, denoiser_builder(config))
+    autoencoder = config.model.autoencoder
     return Parts(
         network=network,
-        text_encoders=tuple(encoder.build() for encoder in config.model.text_encoders),
-        autoencoder=config.model.autoencoder.build(),
+        text_encoders=tuple(
+            encoder.build_abstract() if abstract else encoder.build()
+            for encoder in config.model.text_encoders
+        ),
+        autoencoder=autoencoder.build_abstract() if abstract else autoencoder.build(),
         update=make_update(freeze_base(config), describe(network.shapes)),
-        base=load_base(config, network),
+        base=load_base(config, network, abstract=abstract),
     )

@@ -16,8 +16,31 @@ def i1_commands() -> list[Component]:
 
 @hookimpl
 def i1_recipes() -> list[Component]:
-    """Offers the recipes that need no download."""
+    """Offers the recipes of i1, of the controlled experiments, and those that need no download."""
+    stages = [
+        Component(
+            f"i1-{size}b-{resolution}",
+            f"i1_train.recipes.i1:i1_{size}b_{resolution}",
+            f"i1-{size}B at {resolution} pixels, as published",
+        )
+        for size in (3, 1)
+        for resolution in (256, 512, 1024)
+    ]
+    baselines = [
+        Component(
+            f"baseline-{name}",
+            f"i1_train.recipes.baselines:{name}",
+            f"baseline of the controlled experiments: {what}",
+        )
+        for name, what in (
+            ("cross", "cross-attention to the text"),
+            ("single", "one stream of image and text"),
+            ("dual", "two streams, joint attention"),
+        )
+    ]
     return [
+        *stages,
+        *baselines,
         Component(
             "scenes",
             "i1_train.recipes.scenes:scenes",

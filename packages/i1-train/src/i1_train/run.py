@@ -20,16 +20,18 @@ from i1_train.checkpoints import MODEL, SCORE, Checkpoints
 from i1_train.config import TrainConfig
 from i1_train.evaluation import Measure, make_held_out
 from i1_train.lora import check_base, fingerprint, write_model
+from i1_train.machines import Machine
 from i1_train.metrics import Metrics
 from i1_train.out_of_memory import explained
 from i1_train.parts import Parts, build_parts
+from i1_train.placement import Placement, find_machine, make_placement, on_machine
 from i1_train.profile import traced
 from i1_train.progress import Display, Silent, make_display
 from i1_train.provenance import model_metadata, versions, warn_of_versions
 from i1_train.report.page import write_report
 from i1_train.signals import RunInterruptedError
 from i1_train.snapshot import host_copy
-from i1_train.step import Batch, State, TrainStep, init_state, make_step
+from i1_train.step import Batch, State, TrainStep, init_state, make_step, state_shapes
 from i1_train.timing import is_due
 from i1_train.utilisation import find_chip
 from i1_train.warm_start import next_stage
@@ -47,6 +49,7 @@ class Run:
         parts: the built objects.
         state: the training state after `step` steps.
         step: number of finished steps.
+        placement: where arrays live.
         constants: the run's key, and the frozen arrays of text encoders and autoencoder.
         train_step: the jitted step.
         batches: the data.
@@ -62,6 +65,7 @@ class Run:
     parts: Parts
     state: State
     step: int
+    placement: Placement
     constants: Any
     train_step: TrainStep
     batches: Batches
@@ -72,8 +76,8 @@ class Run:
     data_seconds: float = 0.0
 
     def to_device(self, batch: dict[str, Any]) -> Batch:
-        """Starts the transfer of what the step reads."""
-        return jax.device_put({"image": batch["image"], "tokens": batch["tokens"]})
+        """Starts the transfer of what the step reads; on several hosts each gives its part of the batch."""
+        return self.placement.put_batch({"image": batch["image"], "tokens": batch["tokens"]})
 
     def next_batch(self) -> dict[str, Any]:
         """Returns the next batch, and notes how long it was waited for.
@@ -176,7 +180,8 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
     Raises:
         UserError: for a workdir or data that do not fit, a full disk, a device without memory.
     """
-    parts = build_parts(config)
+    machine = find_machine(config, jax.devices())
+    parts = build_parts(on_machine(config, machine))
     first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
         workdir = stack.enter_context(open_workdir(workdir, config, first=first))
@@ -198,23 +203,25 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
             )
         )
         constants = parts.constants(config.seed)
-        shapes = jax.eval_shape(lambda key: init_state(parts, key), constants["key"])
+        shapes = state_shapes(parts)
         stack.enter_context(explained(config, shapes, jax.eval_shape(lambda: constants)))
-        constants = jax.device_put(constants)
-        state = restore(config, parts, constants["key"], checkpoints, batches)
+        placement = make_placement(config, parts, shapes, constants, machine, jax.devices())
+        constants = placement.put_constants(constants)
+        state = restore(config, parts, placement, constants["key"], checkpoints, batches)
         step = int(state["step"])
         title = config.recipe
         display = make_display(title, step, config.steps, config.log_every) if first else Silent()
         stack.callback(display.close)
         metrics = Metrics(workdir, config, step, display, find_chip(config, parts, constants))
         stack.callback(metrics.close)
-        train_step = make_step(config, parts)
+        train_step = make_step(config, parts, placement)
         run = Run(
             config=config,
             workdir=workdir,
             parts=parts,
             state=state,
             step=step,
+            placement=placement,
             constants=constants,
             train_step=traced(train_step, workdir / "profile", profile) if profile else train_step,
             batches=batches,
@@ -225,7 +232,7 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
         run.held_out = make_held_out(config, parts, run.to_device)
         if first:  # only now, since a mistake found above shall claim nothing
             write_json(workdir / CONFIG, to_dict(config))
-        display.say(opening_line(config, parts, workdir, step))
+        display.say(opening_line(config, parts, machine, workdir, step))
         notify("i1_run_started", workdir=workdir, recipe=config.recipe, step=step)
         status = "failed"
         try:
@@ -244,19 +251,20 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
 
 
 def restore(
-    config: TrainConfig, parts: Parts, key: jax.Array, checkpoints: Checkpoints, batches: Batches
+    config: TrainConfig,
+    parts: Parts,
+    placement: Placement,
+    key: jax.Array,
+    checkpoints: Checkpoints,
+    batches: Batches,
 ) -> State:
     """Returns the newest saved state and moves the data to its position, or what a new run begins with."""
-    init = jax.jit(lambda key: init_state(parts, key))
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    template = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), jax.eval_shape(init, key)
-    )
+    template = placement.shapes(state_shapes(parts))
     restored = checkpoints.restore(template)
     if restored is None:
         if config.from_stage is not None:
             return next_stage(config.from_stage, config, template, lambda: init_state(parts, key))
-        state = jax.device_put(init(key), device)
+        state = jax.jit(lambda key: init_state(parts, key), out_shardings=placement.state)(key)
         return state if config.init_from is None or config.lora.is_on else with_weights(state, config)
     check_base(parts.base, restored.record.get("base"))
     for reason in restored.rejected:
@@ -266,7 +274,7 @@ def restore(
     return restored.state
 
 
-def opening_line(config: TrainConfig, parts: Parts, workdir: Path, step: int) -> str:
+def opening_line(config: TrainConfig, parts: Parts, machine: Machine, workdir: Path, step: int) -> str:
     """Returns what is said before the first step."""
     count = sum(int(np.prod(shape.shape)) for shape in parts.network.shapes.values())
     begin = f"going on after step {step}" if step else "beginning"
@@ -274,5 +282,5 @@ def opening_line(config: TrainConfig, parts: Parts, workdir: Path, step: int) ->
         begin = f"beginning from the weights of {config.init_from}"
     return (
         f"{config.recipe}: {count:,} parameters, batch {config.batch_size}, {config.steps} steps on "
-        f"{jax.devices()[0].platform}, {begin} in {workdir}"
+        f"{machine}, {begin} in {workdir}"
     )

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from i1_model.denoiser import draw_dropped
+from i1_model.sharding import use_mesh
 
 from i1_train.config import TrainConfig
 from i1_train.guard import guard_step
@@ -15,12 +16,14 @@ from i1_train.leaves import Params
 from i1_train.measures import loss_by_time, norms
 from i1_train.objectives import Example
 from i1_train.parts import Parts
+from i1_train.placement import Placement
 
 State = dict[str, Any]
 """`params` and `ema` (of the trained ones, float32) by path, `opt`, `step` (how many are finished), and
 `loss_mean`, which the guard compares with."""
 Batch = dict[str, Any]
-"""`image` uint8 (B, H, W, 3) and `tokens`, per text encoder a dict of arrays with leading dimension B."""
+"""`image` uint8 (B, H, W, 3), or cached `latents` (B, h, w, C); and `tokens`, per text encoder a dict of
+arrays with leading dimension B: what it tokenized, or a cached `embedding` (B, T, W) with its `mask`."""
 Metrics = dict[str, jax.Array]
 PerExample = tuple[jax.Array, jax.Array]
 """Losses and times, (B,) each."""
@@ -41,8 +44,18 @@ def init_state(parts: Parts, key: jax.Array) -> State:
     }
 
 
-def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
+def state_shapes(parts: Parts) -> Any:
+    """Returns the shapes and dtypes of the training state."""
+    return jax.eval_shape(lambda: init_state(parts, jax.random.key(0)))
+
+
+def make_step(config: TrainConfig, parts: Parts, placement: Placement | None = None) -> TrainStep:
     """Returns the jitted step `(state, constants, batch) -> (state, metrics)`; the state is donated.
+
+    Args:
+        config: the recipe.
+        parts: its objects.
+        placement: where the arrays live; one device by default.
 
     Every draw comes from `fold_in(constants["key"], state["step"])`. Metrics are float32 scalars: `loss`,
     `grad_norm` (of the trained parameters, before clipping), `learning_rate`, those of `measures`, and what
@@ -53,10 +66,9 @@ def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
         key = jax.random.fold_in(constants["key"], state["step"])
         key_latents, key_example, key_drop = jax.random.split(key, 3)
         captions, masks = encode_captions(parts, constants["text"], batch["tokens"])
-        images = to_float(batch["image"])
-        latents = parts.autoencoder.encode(constants["autoencoder"], images, key_latents)
+        latents = encode_images(parts, constants["autoencoder"], batch, key_latents)
         example = config.objective.draw(config.model.flow, key_example, latents)
-        drop = draw_dropped(key_drop, config.model.null_caption_prob, images.shape[0], len(captions))
+        drop = draw_dropped(key_drop, config.model.null_caption_prob, latents.shape[0], len(captions))
 
         trained = {path: state["params"][path] for path in parts.update.trained}
         fixed = {path: value for path, value in state["params"].items() if path not in trained}
@@ -80,7 +92,19 @@ def make_step(config: TrainConfig, parts: Parts) -> TrainStep:
         }
         return guard_step(config.guard, state, new_state, metrics)
 
-    return jax.jit(step, donate_argnums=0)
+    if placement is None or placement.mesh.size == 1:
+        return jax.jit(step, donate_argnums=0)
+
+    def step_on_mesh(state: State, constants: Any, batch: Batch) -> tuple[State, Metrics]:
+        with use_mesh(placement.mesh):
+            return step(state, constants, batch)
+
+    return jax.jit(
+        step_on_mesh,
+        donate_argnums=0,
+        in_shardings=(placement.state, placement.constants, placement.batch),
+        out_shardings=(placement.state, placement.scalar),
+    )
 
 
 def to_float(images: jax.Array) -> jax.Array:
@@ -88,10 +112,17 @@ def to_float(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) / 255.0 * 2.0 - 1.0
 
 
+def encode_images(parts: Parts, params: Any, batch: Batch, key: jax.Array) -> jax.Array:
+    """Returns latents (B, h, w, C): those of the batch, or its images encoded."""
+    if "latents" in batch:
+        return batch["latents"]
+    return parts.autoencoder.encode(params, to_float(batch["image"]), key)
+
+
 def encode_captions(parts: Parts, text_params: Any, tokens: Any) -> tuple[list[jax.Array], list[jax.Array]]:
     """Returns embeddings (B, T, W) and masks (B, T) of every text encoder."""
     captions = [
-        encoder.encode(params, tokens_of_one)
+        tokens_of_one["embedding"] if "embedding" in tokens_of_one else encoder.encode(params, tokens_of_one)
         for encoder, params, tokens_of_one in zip(parts.text_encoders, text_params, tokens, strict=True)
     ]
     return captions, [tokens_of_one["mask"] for tokens_of_one in tokens]

@@ -28,6 +28,14 @@ class AutoencoderConfig(ComponentConfig, kind="autoencoders"):
         """Returns the autoencoder, with its frozen arrays loaded."""
         raise NotImplementedError(f"{type(self).__qualname__} must define build()")
 
+    def build_abstract(self) -> Autoencoder:
+        """Returns the autoencoder with shapes in place of arrays, enough to trace `encode` and `decode`.
+
+        By default that is `build`; an autoencoder whose weights are files overrides it, so that a step can be
+        compiled without them.
+        """
+        return self.build()
+
 
 @runtime_checkable
 class Autoencoder(Protocol):

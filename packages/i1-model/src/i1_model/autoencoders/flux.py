@@ -25,6 +25,11 @@ class FluxAutoencoder(PretrainedAutoencoder):
 
     repository: ClassVar[str] = "black-forest-labs/FLUX.1-dev"
     gated: ClassVar[bool] = True
+    published: ClassVar[Mapping[str, Any]] = {
+        "latent_channels": 16,
+        "use_quant_conv": False,
+        "use_post_quant_conv": False,
+    }
 
     def network(self, data: dict[str, Any]) -> FluxKL | Flux2KL:
         """Returns the network of a `config.json`."""
@@ -44,6 +49,7 @@ class Flux2Autoencoder(FluxAutoencoder):
     channels: int = 32
 
     repository: ClassVar[str] = "black-forest-labs/FLUX.2-dev"
+    published: ClassVar[Mapping[str, Any]] = {"latent_channels": 32}
 
     def network(self, data: dict[str, Any]) -> Flux2KL:
         """Returns the network of a `config.json`."""

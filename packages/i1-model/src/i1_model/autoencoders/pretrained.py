@@ -77,6 +77,8 @@ class PretrainedAutoencoder(AutoencoderConfig):
     """Where the weights are published, a repository on huggingface.co; they lie in its subfolder `vae`."""
     gated: ClassVar[bool] = False
     """Whether one must accept a licence to download them."""
+    published: ClassVar[Mapping[str, Any]]
+    """What the published `config.json` says about the sizes, where the defaults differ."""
 
     def build(self) -> LoadedAutoencoder:
         """Returns the autoencoder with its weights.
@@ -104,6 +106,20 @@ class PretrainedAutoencoder(AutoencoderConfig):
             )
         graphdef, expected = nnx.split(network)
         return LoadedAutoencoder(self, graphdef, _load(folder, expected, self.stored))
+
+    def build_abstract(self) -> LoadedAutoencoder:
+        """Returns the autoencoder of the published sizes with the shapes of its weights; no file is read.
+
+        Raises:
+            UserError: for channels or a factor that are not the published ones.
+        """
+        network = nnx.eval_shape(lambda: self.network(dict(self.published)))
+        if (network.channels, network.factor) != (self.channels, self.factor):
+            raise UserError(
+                f"{self.repository} autoencoder has {network.channels} channels and factor {network.factor}, "
+                f"the configuration says channels {self.channels} and factor {self.factor}"
+            )
+        return LoadedAutoencoder(self, *nnx.split(network))
 
     def network(self, data: dict[str, Any]) -> LatentNetwork:
         """Returns the network of a `config.json`, an `nnx.Module` whose parameters start at zero.

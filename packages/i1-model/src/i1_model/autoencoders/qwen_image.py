@@ -33,6 +33,20 @@ class QwenImageAutoencoder(PretrainedAutoencoder):
     """Configuration of the Qwen-Image autoencoder: latents `(z - mean) / std`; fields as its base's."""
 
     repository: ClassVar[str] = "Qwen/Qwen-Image"
+    published: ClassVar[Mapping[str, Any]] = {
+        "base_dim": 96,
+        "z_dim": 16,
+        "dim_mult": [1, 2, 4, 4],
+        "num_res_blocks": 2,
+        "latents_mean": [
+            *(-0.7571, -0.7089, -0.9113, 0.1075, -0.1745, 0.9653, -0.1517, 1.5508),
+            *(0.4134, -0.0715, 0.5517, -0.3632, -0.1922, -0.9497, 0.2503, -0.2921),
+        ],
+        "latents_std": [
+            *(2.8184, 1.4541, 2.3275, 2.6558, 1.2196, 1.7708, 2.6052, 2.0743),
+            *(3.2687, 2.1526, 2.8652, 1.5579, 1.6382, 1.1253, 2.8251, 1.9160),
+        ],
+    }
 
     def network(self, data: dict[str, Any]) -> QwenImageNetwork:
         """Returns the network of a `config.json`."""

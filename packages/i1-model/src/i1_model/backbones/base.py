@@ -67,7 +67,7 @@ class Backbone(nnx.Module, ABC):
         return Conditioning(tokens=tokens, mask=mask)
 
     def set_size(self, height: int, width: int) -> None:
-        """Changes the size of the latents that this module is for; parameters stay, positions are computed anew.
+        """Changes the size of the latents that this module is for; only positions change.
 
         Args:
             height: rows of the latent.

@@ -84,6 +84,7 @@ class CrossAttentionModule(PatchTransformer):
             self.embed_image(latents),
             layers=config.layers,
             remat=config.remat,
+            keep=config.remat_saved,
             extras=conditioning.computed["keys_values"],
         )
         return self.read_image(x, vector)

@@ -74,7 +74,11 @@ class DualStreamModule(PatchTransformer):
             return block(image, text, skip, mask=mask, table=table, vector=vector, image_only=last)
 
         image, _ = self.blocks(
-            step, (image, conditioning.tokens), layers=self.config.layers, remat=self.config.remat
+            step,
+            (image, conditioning.tokens),
+            layers=self.config.layers,
+            remat=self.config.remat,
+            keep=self.config.remat_saved,
         )
         return self.read_image(image, vector)
 

@@ -20,8 +20,9 @@ from i1_model.layers.linear import Linear, affine
 from i1_model.layers.modulation import Affine, Modulation
 from i1_model.layers.norms import NormName, make_norm
 from i1_model.layers.positions import FrozenTable, sinusoidal_table
-from i1_model.layers.stack import LayersName, RematName
+from i1_model.layers.stack import LayersName
 from i1_model.layers.time_embedding import TimeEmbedder
+from i1_model.remat import SAVED, RematName, SavedName
 
 AdalnName = Literal["none", "time", "text", "time_and_text"]
 PositionsName = Literal["sinusoidal_and_rope", "sinusoidal_only", "rope_only"]
@@ -52,7 +53,8 @@ class PatchTransformerConfig(BackboneConfig):
         image_connector: one transformer block on the image tokens before positions are added.
         attention: implementation.
         layers: how the blocks are applied, see `i1_model.layers.stack`.
-        remat: what the backward pass recomputes, see there.
+        remat: what the backward pass recomputes, see `i1_model.remat`.
+        remat_saved: what is kept with `remat="saved"`.
     """
 
     hidden_width: int = 2016
@@ -74,6 +76,7 @@ class PatchTransformerConfig(BackboneConfig):
     attention: AttentionName = "auto"
     layers: LayersName = "unrolled"
     remat: RematName = "none"
+    remat_saved: tuple[SavedName, ...] = SAVED
 
     @property
     def head_dim(self) -> int:

@@ -127,7 +127,8 @@ class SingleStreamModule(PatchTransformer):
             num_queries = num_read if last else None
             return block(x, skip, mask=mask, table=table, vector=vector, num_queries=num_queries)
 
-        return stack(step, x, layers=self.config.layers, remat=self.config.remat)
+        config = self.config
+        return stack(step, x, layers=config.layers, remat=config.remat, keep=config.remat_saved)
 
 
 class SingleStreamBlock(nnx.Module):

@@ -10,6 +10,7 @@ from flax import nnx
 from jax import Array
 
 from i1_model.layers.linear import Linear
+from i1_model.remat import saved
 
 FeedForwardName = Literal["swiglu", "gelu"]
 
@@ -29,7 +30,7 @@ class SwiGLU(nnx.Module):
     def __call__(self, x: Array) -> Array:
         """Maps (..., width) to (..., width)."""
         gate, value = jnp.split(self.w12(x), 2, axis=-1)
-        return self.w3(jax.nn.silu(gate) * value)
+        return self.w3(saved(jax.nn.silu(gate) * value, "inner"))
 
 
 class GeluMLP(nnx.Module):
@@ -43,7 +44,7 @@ class GeluMLP(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """Maps (..., width) to (..., width)."""
-        return self.fc2(jax.nn.gelu(self.fc1(x), approximate=True))
+        return self.fc2(saved(jax.nn.gelu(self.fc1(x), approximate=True), "inner"))
 
 
 FeedForward = SwiGLU | GeluMLP

@@ -11,8 +11,10 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
+from i1_model.remat import SAVED, RematName, SavedName, rematerialised
+from i1_model.sharding import constrain
+
 LayersName = Literal["scan", "unrolled", "loop"]
-RematName = Literal["none", "full", "dots"]
 
 
 class Step(Protocol):
@@ -70,6 +72,7 @@ class BlockStack(nnx.Module):
         *,
         layers: LayersName,
         remat: RematName,
+        keep: tuple[SavedName, ...] = SAVED,
         extras: Sequence[Any] | None = None,
     ) -> Any:
         """Applies every block.
@@ -80,11 +83,12 @@ class BlockStack(nnx.Module):
             layers: `"scan"` compiles one block of each kind (short compilation), `"unrolled"` all of them (a
                 faster step); `"loop"` is a scan that never holds more than one block's weights in another
                 dtype, which XLA on CPU otherwise does for all of them. The numbers are the same.
-            remat: what the backward pass recomputes of a block: `"none"` of it, `"full"`: all, `"dots"`: all
-                but matrix products.
+            remat: what the backward pass recomputes of a block, see `i1_model.remat`.
+            keep: what the policy `"saved"` keeps of a block.
             extras: one more input per block, `depth` pytrees of equal structure.
         """
-        step = _rematerialised(step, remat, in_scan=layers != "unrolled")
+        in_scan = layers != "unrolled"
+        step = rematerialised(_placed(step), remat, keep, in_scan=in_scan, static_argnums=(4,))
         run = {"scan": _scan, "unrolled": _unroll, "loop": _loop}[layers]
         extras = [None] * self.depth if extras is None else list(extras)
         if not self.long_skip:
@@ -173,8 +177,11 @@ def _loop(step: Step, stacked: Any, x: Any, skips: Any, extras: list[Any]) -> tu
     return x, _Outputs(outputs)
 
 
-def _rematerialised(step: Step, remat: RematName, *, in_scan: bool) -> Step:
-    if remat == "none":
-        return step
-    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if remat == "dots" else None
-    return jax.checkpoint(step, policy=policy, static_argnums=(4,), prevent_cse=not in_scan)
+def _placed(step: Step) -> Step:
+    """Keeps the tokens (B, S, width) that enter a block where a mesh has them."""
+
+    def placed(block: Any, x: Any, skip: Any, extra: Any, last: bool) -> Any:
+        x = jax.tree.map(lambda tokens: constrain(tokens, "batch", "context", None), x)
+        return step(block, x, skip, extra, last)
+
+    return placed

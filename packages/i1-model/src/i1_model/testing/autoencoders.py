@@ -43,6 +43,11 @@ class AutoencoderSuite:
     def test_build_satisfies_the_protocol(self) -> None:
         assert isinstance(self.config.build(), Autoencoder)
 
+    def test_the_abstract_autoencoder_has_the_same_shapes(self) -> None:
+        real, abstract = self.config.build(), self.config.build_abstract()
+        assert jax.tree.map(jnp.shape, real.params) == jax.tree.map(jnp.shape, abstract.params)
+        assert isinstance(abstract, Autoencoder)
+
     def test_shapes_under_jit(self) -> None:
         autoencoder = self.config.build()
         images = self.images()

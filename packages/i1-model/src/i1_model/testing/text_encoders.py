@@ -32,6 +32,11 @@ class TextEncoderSuite:
     def test_build_satisfies_the_protocol(self) -> None:
         assert isinstance(self.config.build(), TextEncoder)
 
+    def test_the_abstract_encoder_has_the_same_shapes(self) -> None:
+        real, abstract = self.config.build(), self.config.build_abstract()
+        assert jax.tree.map(jnp.shape, real.params) == jax.tree.map(jnp.shape, abstract.params)
+        assert isinstance(abstract, TextEncoder)
+
     def test_tokens_are_padded_host_arrays(self) -> None:
         tokens = self.config.build().tokenize(self.prompts)
         batch = (len(self.prompts), self.config.num_tokens)

@@ -30,6 +30,14 @@ class TextEncoderConfig(ComponentConfig, kind="text_encoders"):
         """Returns the encoder, with its frozen arrays loaded."""
         raise NotImplementedError(f"{type(self).__qualname__} must define build()")
 
+    def build_abstract(self) -> TextEncoder:
+        """Returns the encoder with shapes in place of arrays, enough to trace `encode`.
+
+        By default that is `build`; an encoder whose weights are files overrides it, so that a step can be
+        compiled without them.
+        """
+        return self.build()
+
 
 @runtime_checkable
 class TextEncoder(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import jax
 from i1_hooks import UserError
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.biased import BiasedEncoder, layer_settings
 from i1_model.text_encoders.blocks import causal
@@ -88,7 +89,7 @@ class CLIPEncoder(BiasedEncoder):
             (B, T, W) float32.
         """
         ids, mask = arrays(tokens)
-        x = params["embed"][ids] + params["positions"][None, : ids.shape[1]]
+        x = lookup(params["embed"], ids) + params["positions"][None, : ids.shape[1]]
         return self.transform(params, x, causal(mask), self._activate)
 
     def _activate(self, x: jax.Array) -> jax.Array:

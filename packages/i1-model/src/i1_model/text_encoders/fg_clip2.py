@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.biased import BiasedEncoder, layer_settings
 from i1_model.text_encoders.blocks import tanh_gelu
@@ -119,5 +120,5 @@ class FGCLIP2Encoder(BiasedEncoder):
         if self.walk == "long":
             kept = self.kept_positions
             positions = jnp.concatenate([params["long_first"][:kept], params["long_rest"][kept:]])
-        x = params["embed"][ids] + positions[None, :length]
+        x = lookup(params["embed"], ids) + positions[None, :length]
         return self.transform(params, x, allowed, tanh_gelu)

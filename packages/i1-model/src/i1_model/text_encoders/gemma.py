@@ -8,6 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.blocks import gated, rms_norm, tanh_gelu
 
 WIDTH_NORMS: Mapping[str, str] = {
@@ -26,7 +27,7 @@ def norm(x: Array, weight: Array, eps: float) -> Array:
 
 def embed(table: Array, ids: Array) -> Array:
     """Returns rows (B, T, W) of a table (V, W), times the square root of W as the table's dtype has it."""
-    return table[ids] * jnp.asarray(table.shape[-1] ** 0.5, table.dtype)
+    return lookup(table, ids) * jnp.asarray(table.shape[-1] ** 0.5, table.dtype)
 
 
 def layer(x: Array, weights: Any, attention: Callable[[Array], Array], eps: float) -> Array:

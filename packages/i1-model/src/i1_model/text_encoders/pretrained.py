@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -150,6 +150,12 @@ class PretrainedEncoder(TextEncoderConfig):
         tokenizer = self.make_tokenizer(read_tokenizer(self._folder()))
         return PretrainedTextEncoder(self, self.load(), tokenizer)
 
+    def build_abstract(self) -> PretrainedTextEncoder:
+        """Returns the encoder with the shapes of its weights, and a tokenizer that knows no word; no file is
+        read.
+        """
+        return PretrainedTextEncoder(self, self.shapes(), WordlessTokenizer(self.num_tokens))
+
     def _folder(self) -> Path:
         where = f"https://huggingface.co/{self.repository}"
         if self.path is None:
@@ -166,6 +172,18 @@ class PretrainedEncoder(TextEncoderConfig):
         return folder
 
 
+class WordlessTokenizer:
+    """Gives every prompt one empty row; for programs that are compiled without weights."""
+
+    def __init__(self, num_tokens: int) -> None:
+        self.num_tokens = num_tokens
+
+    def __call__(self, prompts: Sequence[str]) -> dict[str, np.ndarray]:
+        """Returns zeros of the shapes that a tokenizer gives."""
+        shape = (len(prompts), self.num_tokens)
+        return {"ids": np.zeros(shape, np.int32), "mask": np.zeros(shape, bool)}
+
+
 class PretrainedTextEncoder:
     """A pretrained encoder with its weights in memory.
 
@@ -175,7 +193,12 @@ class PretrainedTextEncoder:
         tokenizer: turns prompts into ids.
     """
 
-    def __init__(self, config: PretrainedEncoder, params: Any, tokenizer: PromptTokenizer) -> None:
+    def __init__(
+        self,
+        config: PretrainedEncoder,
+        params: Any,
+        tokenizer: Callable[[Sequence[str]], dict[str, np.ndarray]],
+    ) -> None:
         self.config = config
         self.params = params
         self.tokenizer = tokenizer

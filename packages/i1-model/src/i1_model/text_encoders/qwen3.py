@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, causal, dense, gated, rms_norm, scan_layers
 from i1_model.text_encoders.grouped import GroupedEncoder, layer_settings, rotate_both
@@ -108,6 +109,6 @@ class Qwen3Encoder(GroupedEncoder):
             inner = rms_norm(x, layer["before_mlp"], self.eps)
             return x + gated(inner, layer, jax.nn.silu)
 
-        x = scan_layers(step, params["layers"], params["embed"][ids])
+        x = scan_layers(step, params["layers"], lookup(params["embed"], ids))
         x = rms_norm(x, params["norm"], self.eps)
         return x[:, num_dropped:].astype(jnp.float32)

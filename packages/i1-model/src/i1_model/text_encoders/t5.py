@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i1_model.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import (
     attend,
@@ -151,7 +152,7 @@ class T5Encoder(PretrainedEncoder):
             inner = rms_norm(x, layer["before_mlp"], self.eps)
             return x + gated(inner, layer, tanh_gelu)
 
-        x = scan_layers(step, params["layers"], params["embed"][ids])
+        x = scan_layers(step, params["layers"], lookup(params["embed"], ids))
         return rms_norm(x, params["norm"], self.eps).astype(jnp.float32)
 
 

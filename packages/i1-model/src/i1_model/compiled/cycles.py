@@ -1,0 +1,61 @@
+"""The compiler's own estimate of a program's time, by kind of work."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from i1_model.compiled.hlo import Instruction, Module
+
+Kind = Literal["matrix", "copy", "collective", "other"]
+KINDS: tuple[Kind, ...] = ("matrix", "copy", "collective", "other")
+
+_PRODUCTS = {"convolution", "dot"}
+_COLLECTIVES = {
+    "all-gather",
+    "all-reduce",
+    "all-reduce-scatter",
+    "reduce-scatter",
+    "all-to-all",
+    "ragged-all-to-all",
+    "collective-permute",
+}
+_MOVES = {
+    "bitcast",
+    "bitcast-convert",
+    "broadcast",
+    "concatenate",
+    "constant",
+    "copy",
+    "dynamic-slice",
+    "dynamic-update-slice",
+    "get-tuple-element",
+    "pad",
+    "parameter",
+    "reshape",
+    "slice",
+    "transpose",
+    "tuple",
+}
+
+
+def estimated_cycles(module: Module) -> dict[Kind, int]:
+    """Returns the estimated cycles of everything that a program runs, loops as often as they run.
+
+    Pallas kernels and most collectives carry no estimate and count nothing.
+    """
+    totals: dict[Kind, int] = dict.fromkeys(KINDS, 0)
+    for instruction, times in module.running():
+        if instruction.cycles:
+            totals[kind_of(module, instruction)] += times * instruction.cycles
+    return totals
+
+
+def kind_of(module: Module, instruction: Instruction) -> Kind:
+    """Returns what an instruction does; a fusion does what the heaviest thing in it does."""
+    parts = {instruction.opcode, *module.inside(instruction)} - {"fusion", "call"}
+    plain = {part.removesuffix("-start").removesuffix("-done") for part in parts}
+    if plain & _PRODUCTS:
+        return "matrix"
+    if plain & _COLLECTIVES:
+        return "collective"
+    return "copy" if plain <= _MOVES else "other"

@@ -1,0 +1,128 @@
+"""The text of a compiled program, read into instructions with how often each of them runs."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+_COMPUTATION = re.compile(r"(ENTRY )?%([\w.-]+) \(.*\{$")
+_INSTRUCTION = re.compile(r"\s+(?:ROOT )?%([\w.-]+) = (.*?) ([a-z][a-z0-9-]*)\(")
+_NAME = re.compile(r"%([\w.-]+)")
+_CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
+_TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_CALLED = re.compile(r"(?:calls|body|to_apply|true_computation|false_computation)=%([\w.-]+)")
+_BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
+_GROUPS = re.compile(r"(?:replica_groups|source_target_pairs)=(.*?), \w+=")
+_ARRAY = re.compile(r"([a-z]+[0-9]*)(?:e\w+)?\[([0-9,]*)\]")
+_SCATTER = "all-reduce-scatter"
+"""Begin of the names of fusions that keep a part of a sum over devices; sent like reduce-scatters."""
+_WIDTHS = {"pred": 1, "s4": 0.5, "u4": 0.5}
+_RUNS = ("while", "call", "conditional")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruction:
+    """One instruction.
+
+    Attributes:
+        opcode: what it is, such as `fusion`.
+        cycles: the compiler's estimate of one run; 0 where it has none.
+        num_bytes: of its result, arrays of a tuple together.
+        num_read: of its operands.
+        called: computations it calls.
+        trips: how often a loop runs, else 1.
+        groups: the text that says which devices talk to each other, empty for most.
+    """
+
+    opcode: str
+    cycles: int
+    num_bytes: float
+    num_read: float
+    called: tuple[str, ...]
+    trips: int
+    groups: str
+
+
+@dataclass(frozen=True)
+class Module:
+    """A compiled program.
+
+    Attributes:
+        entry: name of the computation that runs.
+        computations: instructions by computation.
+    """
+
+    entry: str
+    computations: dict[str, list[Instruction]] = field(default_factory=dict)
+
+    def running(self, name: str | None = None, times: int = 1) -> Iterator[tuple[Instruction, int]]:
+        """Yields every instruction that the schedule runs, with how often; not the inside of fusions."""
+        for instruction in self.computations[self.entry if name is None else name]:
+            yield instruction, times
+            if instruction.opcode in _RUNS:
+                for called in instruction.called:
+                    yield from self.running(called, times * instruction.trips)
+
+    def inside(self, instruction: Instruction) -> set[str]:
+        """Returns the opcodes of everything that an instruction calls, directly or not."""
+        found: set[str] = set()
+        for name in instruction.called:
+            for part in self.computations.get(name, ()):
+                found.add(part.opcode)
+                found |= self.inside(part)
+        return found
+
+    def collectives(self, name: str | None = None, times: int = 1) -> Iterator[tuple[Instruction, int]]:
+        """Yields the instructions that talk to other devices, inside fusions and asynchronous calls too."""
+        for instruction in self.computations.get(self.entry if name is None else name, ()):
+            if instruction.groups:
+                yield instruction, times
+            for called in instruction.called:
+                yield from self.collectives(called, times * instruction.trips)
+
+
+def parse_module(text: str) -> Module:
+    """Reads the text that `compiled.as_text()` gives."""
+    entry, computation = "", ""
+    computations: dict[str, list[Instruction]] = {}
+    sizes: dict[str, float] = {}
+    for line in text.splitlines():
+        if match := _COMPUTATION.match(line):
+            computation, sizes = match[2], {}
+            computations[computation] = []
+            entry = computation if match[1] else entry
+        elif match := _INSTRUCTION.match(line):
+            name, result, opcode = match.groups()
+            if opcode == "all-reduce" and computation.startswith(_SCATTER):
+                opcode = _SCATTER
+            operands = _NAME.findall(line[match.end() : line.find(")", match.end())])
+            sizes[name] = _num_bytes(result)
+            read = sum(sizes.get(operand, 0.0) for operand in operands)
+            computations[computation].append(_instruction(line, opcode, sizes[name], read))
+    return Module(entry, computations)
+
+
+def _instruction(line: str, opcode: str, num_bytes: float, num_read: float) -> Instruction:
+    cycles, trips, groups = _CYCLES.search(line), _TRIPS.search(line), _GROUPS.search(line)
+    called = _CALLED.findall(line)
+    if branches := _BRANCHES.search(line):
+        called += _NAME.findall(branches[1])
+    return Instruction(
+        opcode=opcode,
+        cycles=int(cycles[1]) if cycles else 0,
+        num_bytes=num_bytes,
+        num_read=num_read,
+        called=tuple(called),
+        trips=int(trips[1]) if trips and opcode == "while" else 1,
+        groups=groups[1] if groups else "",
+    )
+
+
+def _num_bytes(shape: str) -> float:
+    total = 0.0
+    for dtype, sizes in _ARRAY.findall(shape):
+        width = _WIDTHS.get(dtype) or int(re.sub(r"\D", "", dtype) or 32) / 8
+        total += width * math.prod(int(size) for size in sizes.split(",") if size)
+    return total

@@ -1,0 +1,110 @@
+"""What a program compiled ahead of time tells about memory, work and time."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from i1_model.compiled.chips import Chip
+from i1_model.compiled.cycles import KINDS, estimated_cycles
+from i1_model.compiled.hlo import parse_module
+from i1_model.compiled.products import Products, count_products
+from i1_model.compiled.traffic import traffic
+
+KERNEL_SHARE = 0.5
+"""Pallas kernels carry no estimate; they are taken to run at this share of the peak on padded shapes."""
+_TOO_LARGE = re.compile(r"Used ([0-9.]+)([KMGT]?) of ([0-9.]+)([KMGT]?) hbm")
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+
+
+def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str, Any]:
+    """Compiles a traced program and returns its report, JSON-ready.
+
+    Keys are described in `docs/performance.md`. Of a program that does not fit, memory alone is known.
+
+    Args:
+        traced: what `jax.jit(...).trace(...)` gave.
+        chip: what it is compiled for.
+        mesh: sizes of the axes, in the order in which devices are counted.
+    """
+    products = count_products(traced.jaxpr.jaxpr)
+    lowered = traced.lower(lowering_platforms=("tpu",))
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    try:
+        compiled = lowered.compile(compiler_options=dict(chip.compiler_options))
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return _too_large(error, chip, products)
+    seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - begin_cpu
+    memory = compiled.memory_analysis()
+    sizes = {
+        "arguments": memory.argument_size_in_bytes,
+        "temporaries": memory.temp_size_in_bytes,
+        "peak": memory.argument_size_in_bytes
+        + memory.temp_size_in_bytes
+        + memory.output_size_in_bytes
+        - memory.alias_size_in_bytes
+        + memory.generated_code_size_in_bytes,
+        "limit": chip.memory,
+    }
+    return {
+        "fits": sizes["peak"] <= chip.memory,
+        "bytes_per_device": sizes,
+        "compile_seconds": seconds,
+        "compile_cpu_seconds": cpu_seconds,
+        "flops": products.flops,
+        **time_report(compiled, products, chip, mesh),
+    }
+
+
+def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str, int]) -> dict[str, Any]:
+    """Returns the estimated time of a compiled program and what it is made of."""
+    num_devices = 1
+    for size in mesh.values():
+        num_devices *= size
+    module = parse_module(compiled.as_text())
+    cycles = estimated_cycles(module)
+    padded = sum(kernel.flops(chip.lanes) for kernel in products.kernels)
+    kernel_seconds = padded / (KERNEL_SHARE * chip.peak)
+    seconds = sum(cycles.values()) / chip.clock + kernel_seconds
+    sent = traffic(module, mesh)
+    return {
+        "bytes_accessed": sum(
+            times * (instruction.num_bytes + instruction.num_read)
+            for instruction, times in module.running()
+            if instruction.opcode not in _FREE
+        ),
+        "estimated_seconds": seconds,
+        "estimated": {
+            "clock": chip.clock,
+            "cycles": {kind: cycles[kind] for kind in KINDS},
+            "kernels": len(products.kernels),
+            "kernel_seconds": kernel_seconds,
+            "share_of_peak": products.flops / num_devices / seconds / chip.peak,
+            "collective_bytes": sent,
+            "collective_seconds": sum(sent.values()) / chip.links,
+        },
+    }
+
+
+_FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional"}
+
+
+def _too_large(error: Exception, chip: Chip, products: Products) -> dict[str, Any]:
+    """Returns the report of a program whose memory the compiler could not find."""
+    match = _TOO_LARGE.search(str(error))
+    peak = round(float(match[1]) * _UNITS[match[2]]) if match else None
+    return {
+        "fits": False,
+        "bytes_per_device": {"arguments": None, "temporaries": None, "peak": peak, "limit": chip.memory},
+        "flops": products.flops,
+        "bytes_accessed": None,
+        "estimated_seconds": None,
+        "compile_seconds": None,
+        "message": str(error).splitlines()[0],
+    }

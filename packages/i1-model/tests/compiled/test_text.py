@@ -1,0 +1,94 @@
+"""What is read in the text of a compiled program."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+from i1_model.compiled.cycles import estimated_cycles
+from i1_model.compiled.hlo import parse_module
+from i1_model.compiled.products import count_products
+from i1_model.compiled.traffic import axes_of, first_group, traffic
+
+TEXT = """HloModule jit_f, is_scheduled=true
+
+%fused_computation.1 (p: bf16[8,16], q: bf16[16,32]) -> bf16[8,32] {
+  %p = bf16[8,16]{1,0:T(8,128)(2,1)} parameter(0)
+  %q = bf16[16,32]{1,0:T(8,128)(2,1)} parameter(1)
+  ROOT %convolution.1 = bf16[8,32]{1,0:T(8,128)(2,1)} convolution(%p, %q), dim_labels=bf_io->bf
+}
+
+%all-reduce-scatter (input: f32[64,32]) -> f32[16,32] {
+  %input = f32[64,32]{1,0:T(8,128)} parameter(0)
+  %all-reduce.1 = f32[64,32]{1,0:T(8,128)} all-reduce(%input), channel_id=1, replica_groups={{0,1,2,3},{4,5,6,7}}, to_apply=%add
+  ROOT %dynamic-slice.1 = f32[16,32]{1,0:T(8,128)} dynamic-slice(%all-reduce.1, %c, %c), dynamic_slice_sizes={16,32}
+}
+
+%body (t: (s32[], bf16[8,16])) -> (s32[], bf16[8,16]) {
+  %t = (s32[], bf16[8,16]{1,0}) parameter(0)
+  %x = bf16[8,16]{1,0} get-tuple-element(%t), index=1
+  %w = bf16[16,32]{1,0} all-gather(%x), channel_id=2, replica_groups=mesh['axis_0'=2,'axis_1'=4] {'axis_1'}, dimensions={0}
+  %fusion.1 = bf16[8,32]{1,0} fusion(%x, %w), kind=kOutput, calls=%fused_computation.1, backend_config={"window_config":{"estimated_cycles":"100"}}
+  %copy.1 = bf16[8,16]{0,1} copy(%x), backend_config={"window_config":{"estimated_cycles":"7"}}
+  ROOT %tuple.1 = (s32[], bf16[8,16]{1,0}) tuple(%i, %copy.1)
+}
+
+ENTRY %main.1_spmd (a: bf16[8,16]) -> f32[16,32] {
+  %a = bf16[8,16]{1,0} parameter(0)
+  %while.1 = (s32[], bf16[8,16]{1,0}) while(%a), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"5"}}
+  %add.1 = f32[64,32]{1,0} add(%a, %a), backend_config={"window_config":{"estimated_cycles":"3"}}
+  ROOT %fusion.2 = f32[16,32]{1,0} fusion(%add.1), kind=kCustom, calls=%all-reduce-scatter
+}
+"""  # noqa: E501 (a program's own lines)
+MESH = {"data": 2, "fsdp": 4, "context": 1, "tensor": 1}
+
+
+def test_cycles_are_summed_by_kind_as_often_as_they_run():
+    assert estimated_cycles(parse_module(TEXT)) == {"matrix": 500, "copy": 35, "collective": 0, "other": 3}
+
+
+def test_traffic_is_counted_by_axis():
+    gathered = 5 * (16 * 32 * 2) * 3 / 4
+    scattered = 64 * 32 * 4 * 3 / 4
+    assert traffic(parse_module(TEXT), MESH) == {"fsdp": gathered + scattered}
+
+
+@pytest.mark.parametrize(
+    ("groups", "axes"),
+    [
+        ("{{0,4},{1,5},{2,6},{3,7}}", "data"),
+        ("[2,4]<=[8]", "fsdp"),
+        ("[4,2]<=[2,4]T(1,0)", "data"),
+        ("[1,8]<=[8]", "data+fsdp"),
+        ("mesh['axis_0'=2,'axis_1'=4] {'axis_0'}", "data"),
+        ("mesh['axis_0'=2,'axis_1'=4] {'axis_0','axis_1'}", "data+fsdp"),
+        ("mesh['a'=8] {'a':(1)2}", "data"),
+        ("{}", "data+fsdp"),
+    ],
+)
+def test_groups_of_devices_are_named_by_the_axes_they_span(groups, axes):
+    assert axes_of(first_group(groups, MESH), MESH) == axes
+
+
+def test_products_in_loops_count_as_often_as_they_run():
+    def chain(x, w):
+        return jax.lax.scan(lambda y, _: (y @ w, None), x, None, length=7)[0]
+
+    x, w = jax.ShapeDtypeStruct((4, 8), jnp.float32), jax.ShapeDtypeStruct((8, 8), jnp.float32)
+    products = count_products(jax.make_jaxpr(chain)(x, w).jaxpr)
+    assert products.flops == 7 * 2 * 4 * 8 * 8
+    assert products.kernels == ()
+
+
+def test_attention_kernels_count_their_products():
+    from i1_model.attention_kernels import splash_attention
+
+    q = jax.ShapeDtypeStruct((2, 256, 4, 72), jnp.bfloat16)
+    mask = jax.ShapeDtypeStruct((2, 256), jnp.bool_)
+
+    def loss(q, k, v, mask):
+        return splash_attention(q, k, v, mask).astype(jnp.float32).sum()
+
+    products = count_products(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1, 2)))(q, q, q, mask).jaxpr)
+    assert sorted(kernel.products for kernel in products.kernels) == [2, 5]
+    assert products.flops == pytest.approx(7 * 2 * (2 * 4) * 256 * 256 * 72, rel=0.01)
+    padded = sum(kernel.flops(128) for kernel in products.kernels)
+    assert padded == 7 * 2 * (2 * 4) * 256 * 256 * 128
