@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from i1_hooks import UserError, get_registry
+from i1_hooks import UserError
 from i1_model.checkpoint import save_model
 from i1_model.denoiser import Denoiser, init_denoiser
 from i1_model.lora.attach import convert_base, init_adapted, untargeted
@@ -85,8 +85,8 @@ def write_model(
         save_model(folder, config.model, network.state(params), metadata=metadata)
         return
     assert config.init_from is not None
-    lora, is_name = config.lora, config.init_from in get_registry().components("models")
-    base = config.init_from if is_name else str(find_weights(config.init_from).resolve())
+    lora, is_path = config.lora, Path(config.init_from).expanduser().exists()
+    base = str(find_weights(config.init_from).resolve()) if is_path else config.init_from
     others = untargeted(config.model, lora)
     adapter = from_params(config.model, params, float(lora.alpha or lora.rank), others)
     save_adapter(folder, config.model, adapter, base=base, metadata=metadata)
