@@ -141,7 +141,8 @@ def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     from i1_train.loop import train
     from i1_train.signals import RunInterruptedError
 
-    logging.getLogger("absl").setLevel(logging.CRITICAL)  # orbax's tracebacks of what is one line of ours
+    for name in ("absl", "asyncio"):  # orbax's tracebacks of what is one line of ours
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     enable_compilation_cache()
     try:
         step = train(config, workdir, profile=profile)

@@ -129,7 +129,7 @@ class Run:
             **versions(),
         }
         averaged = {**self.state["params"], **self.state["ema"]}
-        weights = {path: host_copy(value) for path, value in averaged.items()}
+        weights: Any = {path: host_copy(value) for path, value in averaged.items()}
 
         def write_extra(folder: Path) -> None:
             write_json(folder / CONFIG, to_dict(config))
