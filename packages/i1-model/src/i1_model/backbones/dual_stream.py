@@ -177,21 +177,21 @@ class JointAttention(nnx.Module):
         With `image_only` the text has no queries and no output.
         """
         num_image = image.shape[1]
-        image_table = None if table is None else table.part(slice(num_image))
-        text_table = None if table is None else table.part(slice(num_image, None))
-        q, k, v = self._project(image, "image", slice(3), image_table)
-        text_parts = self._project(text, "text", slice(1 if image_only else 0, 3), text_table)
+        q, k, v = self._project(image, "image", slice(3), rotary=table is not None)
+        text_parts = self._project(text, "text", slice(1 if image_only else 0, 3), rotary=table is not None)
         if not image_only:
             q = jnp.concatenate([q, text_parts.pop(0)], axis=1)
         k = jnp.concatenate([k, text_parts[0]], axis=1)
         v = jnp.concatenate([v, text_parts[1]], axis=1)
+        if table is not None:
+            q = rotate(q, table.part(slice(q.shape[1])))
+            k = rotate(k, table)
         out = merge_heads(attention(q, k, v, mask, self.config.attention))
         if image_only:
             return self.proj_image(out), None
         return self.proj_image(out[:, :num_image]), self.proj_text(out[:, num_image:])
 
-    def _project(self, x: Array, stream: str, parts: slice, table: RotaryTable | None) -> list[Array]:
-        rotary = table is not None
+    def _project(self, x: Array, stream: str, parts: slice, *, rotary: bool) -> list[Array]:
         linear = self.qkv_image if stream == "image" else self.qkv_text
         *qk, v = project_heads(linear, x, self.config.num_heads, parts, rotary=rotary)
         if self.config.qk_norm:
@@ -200,7 +200,7 @@ class JointAttention(nnx.Module):
                 normalise_heads(_norm(self, name, stream), part, rotary=rotary)
                 for name, part in zip(names, qk, strict=True)
             ]
-        return [*(qk if table is None else (rotate(part, table) for part in qk)), v]
+        return [*qk, v]
 
 
 def _add_norms(owner: Any, names: tuple[str, ...], config: DualStream, width: int) -> None:

@@ -11,7 +11,6 @@ from i1_model.attention import AttentionName, attention
 from i1_model.layers.linear import Linear, affine
 from i1_model.layers.norms import Norm, NormName, make_norm
 from i1_model.layers.rope import RotaryTable, pairs_to_halves, rotate
-from i1_model.sharding import active_mesh
 
 
 def split_heads(x: Array, num_heads: int) -> Array:
@@ -47,11 +46,7 @@ def project_heads(
     if turned > 0:
         kernel = jnp.concatenate([_reorder(kernel[:, :turned], num_heads, width), kernel[:, turned:]], axis=1)
         bias = jnp.concatenate([_reorder(bias[:turned], num_heads, width), bias[turned:]])
-    if active_mesh() is not None:  # cutting weights is cheaper than cutting activations over features
-        kernels = jnp.split(kernel, stop - first, axis=1)
-        outputs = [affine(x, *part) for part in zip(kernels, jnp.split(bias, stop - first), strict=True)]
-    else:
-        outputs = jnp.split(affine(x, kernel, bias), stop - first, axis=-1)
+    outputs = jnp.split(affine(x, kernel, bias), stop - first, axis=-1)
     return [split_heads(output, num_heads) for output in outputs]
 
 
