@@ -110,6 +110,6 @@ def test_a_mesh_that_divides_no_matrix_is_one_line():
 def test_one_device_needs_no_mesh():
     config = load_recipe("scenes-tiny")
     specs = parameter_specs(make_network(config.model).shapes, config.sharding, mesh())
-    assert specs["backbone/blocks/middle/mlp_image/w3/kernel"] == PartitionSpec("tensor", "fsdp")
+    assert specs["backbone/blocks/middle/mlp_image/w3/kernel"] == PartitionSpec("fsdp", "tensor")
     assert dataclasses.replace(config).machine == "auto"
     assert jax.device_count() == 1

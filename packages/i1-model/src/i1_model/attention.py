@@ -77,13 +77,13 @@ def _cut_attention(q: Array, k: Array, v: Array, mask: Array | None, implementat
     rows: DimName = "context" if q.shape[1] % axis_size("context") == 0 else None
     heads: DimName = "tensor" if q.shape[2] % axis_size("tensor") == 0 else None
     queries, keys = (batch, rows, heads, None), (batch, None, heads, None)
-    if mask is None:
-        run = per_shard(lambda *qkv: _attention(*qkv, None, implementation), (queries, keys, keys), queries)
-        return run(q, k, v)
-    run = per_shard(
-        lambda *arrays: _attention(*arrays, implementation), (queries, keys, keys, (batch, None)), queries
-    )
-    return run(q, k, v, mask)
+    masks = () if mask is None else (mask,)
+
+    def run(q: Array, k: Array, v: Array, *masks: Array) -> Array:
+        return _attention(q, k, v, masks[0] if masks else None, implementation)
+
+    in_dims = (queries, keys, keys, *(((batch, None),) if masks else ()))
+    return per_shard(run, in_dims, queries)(q, k, v, *masks)
 
 
 def _attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:

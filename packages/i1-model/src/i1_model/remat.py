@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import jax
 from jax import Array
@@ -47,4 +47,5 @@ def rematerialised(
         "dots": policies.dots_with_no_batch_dims_saveable,
         "saved": policies.save_only_these_names(*keep),
     }[policy]
-    return jax.checkpoint(function, policy=chosen, static_argnums=static_argnums, prevent_cse=not in_scan)
+    wrapped = jax.checkpoint(function, policy=chosen, static_argnums=static_argnums, prevent_cse=not in_scan)
+    return cast("FunctionT", wrapped)

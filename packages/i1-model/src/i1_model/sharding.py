@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator
-from typing import Literal
 
 import jax
 from jax import Array
@@ -18,7 +17,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 AXES = ("data", "fsdp", "context", "tensor")
 BATCH = ("data", "fsdp")
 """The mesh axes that the batch is cut over."""
-DimName = Literal["batch", "fsdp", "context", "tensor"] | None
+DimName = str | None
+"""`"batch"`, or an axis of the mesh; None for an axis that every device holds as a whole."""
 
 _mesh: contextvars.ContextVar[Mesh | None] = contextvars.ContextVar("i1_mesh", default=None)
 

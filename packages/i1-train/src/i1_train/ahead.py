@@ -49,7 +49,8 @@ def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) ->
         placement = dataclasses.replace(placement, constants={**placement.constants, **none})
     arguments = (state_shapes(parts), jax.tree.map(_shape, frozen), batch)
     with target_platform("tpu"):
-        traced = make_step(config, parts, placement).trace(*arguments)
+        step: Any = make_step(config, parts, placement)
+        traced = step.trace(*arguments)
         report = compile_report(traced, chip, dict(placement.mesh.shape))
     return {
         "recipe": config.recipe,

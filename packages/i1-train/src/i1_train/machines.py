@@ -16,12 +16,17 @@ Rules = tuple[tuple[str, tuple[str | None, ...]], ...]
 
 PARAMETER_RULES: Rules = (
     (r"x_embedder/proj/kernel", (None, None, None, "fsdp")),
-    (r".*(proj|proj_image|proj_text|w3|fc2)/kernel", ("tensor", "fsdp")),
+    (r".*(w3|fc2)/kernel", ("fsdp", "tensor")),
+    (r".*(w12|fc1|proj|proj_image|proj_text)/kernel", ("tensor", "fsdp")),
     (r".*kernel", ("fsdp", "tensor")),
     (r".*(pos_embed|learnable_null_caption.*)", (None, None, "fsdp")),
     (r".*", ()),
 )
-"""Matrices are cut over `fsdp` and `tensor`; biases and norms, a thousandth of all, are on every device."""
+"""Matrices are cut over `fsdp` and `tensor`; biases and norms, a thousandth of all, are on every device.
+
+Those of the feed-forward part are cut along their inner width: a 32nd of it is a multiple of 8, as TPUs store
+rows, and a 32nd of 2016 is not.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
 from i1_model.sharding import AXES, BATCH
@@ -20,7 +21,7 @@ SMALL = 2**16
 """An array of fewer elements stays whole where an axis does not divide it."""
 
 
-def make_mesh(machine: Machine, devices: Sequence[jax.Device] | None = None) -> Mesh:
+def make_mesh(machine: Machine, devices: Sequence[Any] | None = None) -> Mesh:
     """Returns the mesh of a machine; neighbours in it are neighbours on the network where that is known.
 
     Args:
@@ -35,11 +36,11 @@ def make_mesh(machine: Machine, devices: Sequence[jax.Device] | None = None) -> 
     return Mesh(grid, AXES)
 
 
-def device_kind(device: jax.Device) -> str:
+def device_kind(device: Any) -> str:
     """Returns `"cpu"`, `"gpu"`, or the generation of a TPU such as `"v5p"`."""
     if device.platform != "tpu":
-        return device.platform
-    kind = device.device_kind.lower().removeprefix("tpu ")
+        return str(device.platform)
+    kind = str(device.device_kind).lower().removeprefix("tpu ")
     return {"v5": "v5p", "v5 lite": "v5e", "v6 lite": "v6e"}.get(kind, kind.replace(" lite", "e"))
 
 
@@ -122,7 +123,7 @@ def constant_shardings(constants: Any, mesh: Mesh) -> Any:
 
     def place(leaf: Any) -> NamedSharding:
         shape = tuple(leaf.shape)
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) or np.prod(shape, dtype=int) < SMALL:
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) or np.prod(shape, dtype=int) < SMALL:
             return replicated(mesh)
         first = 1 if len(shape) == 3 else 0
         fitting = [dim for dim in range(first, len(shape)) if shape[dim] % size == 0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from i1_hooks import override
 from jax.sharding import Mesh, NamedSharding
@@ -62,13 +63,13 @@ class Placement:
 
 
 def _put(array: Any, sharding: NamedSharding) -> jax.Array:
-    if jax.process_count() == 1 or jax.dtypes.issubdtype(array.dtype, jax.dtypes.prng_key):
+    if jax.process_count() == 1 or jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
         return jax.device_put(array, sharding)
     host = np.asarray(array)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-def find_machine(config: TrainConfig, devices: Sequence[jax.Device]) -> Machine:
+def find_machine(config: TrainConfig, devices: Sequence[Any]) -> Machine:
     """Returns the machine a run takes place on, checked against its batch.
 
     Raises:
@@ -91,7 +92,7 @@ def make_placement(
     state: Any,
     constants: Any,
     machine: Machine,
-    devices: Sequence[jax.Device],
+    devices: Sequence[Any],
 ) -> Placement:
     """Returns where everything lives.
 

@@ -7,8 +7,8 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import jax
 from i1_hooks import UserError
 
 from i1_model.compiled.chips import CHIPS, find_chip
@@ -24,7 +24,7 @@ _ENVIRONMENT = {
 """Keeps libtpu from asking where it runs, and from locking the chips it would use."""
 
 
-def topology_devices(name: str) -> Sequence[jax.Device]:
+def topology_devices(name: str) -> Sequence[Any]:
     """Returns the devices of a topology such as `v5p:4x4x4`; none of them can run anything.
 
     Raises:
