@@ -121,6 +121,25 @@ def test_weights_of_another_configuration_are_refused(folder: Path, params, tmp_
         load_model(wrong)
 
 
+def test_parameters_go_to_their_places_one_after_the_other(folder: Path, params) -> None:
+    mesh = jax.sharding.Mesh(np.array(jax.devices()), "data")
+    place = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    calls, told = [], []
+
+    def sharding(path: str, shape: tuple[int, ...]):
+        calls.append((path, shape))
+        return place
+
+    loaded = load_model(
+        folder, "bfloat16", sharding=sharding, progress=lambda done, total: told.append((done, total))
+    )
+    assert ("backbone/blocks/middle/norm1/scale", (24,)) in calls
+    assert told == sorted(told)
+    assert told[-1][0] == told[-1][1]
+    kernel = loaded.params["backbone"]["x_embedder"]["proj"]["kernel"][...]
+    assert (kernel.sharding, kernel.dtype) == (place, "bfloat16")
+
+
 def test_the_configuration_is_read_without_the_weights(folder: Path) -> None:
     (folder / "model.safetensors").unlink()
     config, metadata = read_config(folder)

@@ -61,7 +61,12 @@ def loss_and_gradients(config: ModelConfig):
 @pytest.mark.parametrize("backbone", [DualStream(**SIZE), CrossAttention(**SIZE, long_skip=False)])
 def test_scan_and_remat_change_no_number(backbone):
     expected = loss_and_gradients(make_config(backbone))
-    for changes in ({"layers": "scan", "remat": "full"}, {"layers": "scan"}, {"remat": "dots"}):
+    for changes in (
+        {"layers": "scan", "remat": "full"},
+        {"layers": "scan"},
+        {"layers": "loop"},
+        {"remat": "dots"},
+    ):
         actual = loss_and_gradients(make_config(dataclasses.replace(backbone, **changes)))
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=0, atol=2e-6), actual, expected)
 

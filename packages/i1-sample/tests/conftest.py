@@ -1,10 +1,13 @@
 import os
+import sys
 from pathlib import Path
 
 import jax
 import pytest
 from i1_sample import Pipeline
 from i1_sample.testing.models import write_tiny_model
+
+sys.path.append(str(Path(__file__).parent))
 
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")

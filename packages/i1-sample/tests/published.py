@@ -67,14 +67,14 @@ def write_published(path: Path, config: ModelConfig = CONFIG) -> None:
     write_torch(path, {"config": released_config(config)}, state, "model", lambda count: None)
 
 
-def write_encoder(folder: Path, config: T5GemmaEncoder = TEXT) -> Path:
+def write_encoder(folder: Path, config: T5GemmaEncoder = TEXT, shard_bytes: int = 4000) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(1)
     leaves = jax.tree.leaves(config.layout())
     names = {f"model.encoder.{name}": leaf.shape for leaf in leaves for name in leaf.names()}
     arrays = {name: random_array(random, name, shape) for name, shape in names.items()}
     arrays["lm_head.weight"] = LazyArray.of(np.zeros((2, 2), np.float32))
-    write_sharded(folder, "model", arrays, {}, lambda count: None, shard_bytes=4000)
+    write_sharded(folder, "model", arrays, {}, lambda count: None, shard_bytes=shard_bytes)
     encoder = {
         "hidden_activation": "gelu_pytorch_tanh",
         "hidden_size": config.width,

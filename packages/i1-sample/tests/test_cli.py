@@ -42,7 +42,9 @@ def test_one_picture_with_its_story(sample, tmp_path: Path, model_folder: Path) 
     assert record["model"] == str(model_folder)
     assert record["model_step"] == 7
     assert record["config"]["resolution"] == 16
-    assert record["versions"]["i1-sample"]
+    assert (record["revision"], record["preset"]) == (None, None)
+    assert {"python", "jax", "flax", "i1-sample", "i1-model"} <= set(record["versions"])
+    assert text.endswith(f"Model: {model_folder}, Version: i1-sample {record['versions']['i1-sample']}")
     assert record["plugins"]["i1-sample"]
 
 

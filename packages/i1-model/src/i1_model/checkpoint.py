@@ -112,7 +112,10 @@ def load_model(
     try:
         params = from_released(
             config,
-            {name.replace(".", "/"): array.astype(target) for name, array in safetensors_arrays(path).items()},
+            {
+                name.replace(".", "/"): array.astype(target)
+                for name, array in safetensors_arrays(path).items()
+            },
             sharding=sharding,
             progress=progress,
         )

@@ -98,9 +98,11 @@ def from_released(
     def load(path: str) -> Array:
         nonlocal done
         name = names[path]
-        loaded = _on_device(arrays[name]) if isinstance(name, str) else _join([arrays[n] for n in name])
-        if sharding is not None:
-            loaded = jax.device_put(loaded, sharding(path, loaded.shape))
+        place = None if sharding is None else sharding(path, tuple(expected[path].shape))
+        if isinstance(name, str):
+            loaded = _on_device(arrays[name], place)
+        else:
+            loaded = _join([arrays[n] for n in name], place)
         done += loaded.nbytes
         if progress is not None:
             progress(done, total)
@@ -184,22 +186,22 @@ def _outer_name(path: str, num_encoders: int) -> str:
     return path.removeprefix("backbone/")
 
 
-def _join(layers: list[Any]) -> Array:
+def _join(layers: list[Any], place: Any) -> Array:
     """Stacks the layers, on the host unless they are on the device."""
     if all(isinstance(layer, jax.Array) for layer in layers):
-        return jnp.stack(layers)
+        return jax.device_put(jnp.stack(layers), place)
     stacked = aligned((len(layers), *layers[0].shape), layers[0].dtype)
     for layer, out in zip(layers, stacked, strict=True):
         _read(layer, out)
-    return jax.device_put(stacked, may_alias=True)
+    return jax.device_put(stacked, place, may_alias=True)
 
 
-def _on_device(array: Any) -> Array:
+def _on_device(array: Any, place: Any) -> Array:
     if isinstance(array, jax.Array):
-        return array
+        return array if place is None else jax.device_put(array, place)
     host = aligned(array.shape, array.dtype)
     _read(array, host)
-    return jax.device_put(host, may_alias=True)
+    return jax.device_put(host, place, may_alias=True)
 
 
 def _read(array: Any, out: np.ndarray) -> None:

@@ -173,7 +173,7 @@ def test_bad_destinations(model: Path, tmp_path: Path, monkeypatch):
     with pytest.raises(UserError, match="unknown form 'onnx'"):
         convert(model, tmp_path / "new", "onnx")  # pyright: ignore[reportArgumentType]
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot write .*file/new: "):
+    with pytest.raises(UserError, match=r"cannot write .*file/new: "):
         convert(model, tmp_path / "file" / "new", "i1")
     monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
     with open_stored(NPZ) as stored:

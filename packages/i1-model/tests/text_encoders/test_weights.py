@@ -74,7 +74,7 @@ def test_truncated_anywhere(tmp_path):
     data = file.read_bytes()
     for size in (0, 4, 9, 60, len(data) - 40, len(data) - 1):
         file.write_bytes(data[:size])
-        with pytest.raises(UserError, match="model.safetensors is truncated or"):
+        with pytest.raises(UserError, match=r"model\.safetensors is truncated or"):
             find_tensors(tmp_path)
     file.write_bytes(data + b"more")
     with pytest.raises(UserError, match=f"has {len(data) + 4} bytes instead of {len(data)}"):
@@ -82,7 +82,7 @@ def test_truncated_anywhere(tmp_path):
 
 
 def test_foreign_files(tmp_path):
-    with pytest.raises(UserError, match="has no model.safetensors"):
+    with pytest.raises(UserError, match=r"has no model\.safetensors"):
         find_tensors(tmp_path)
     file = tmp_path / "model.safetensors"
     for header in ([1], {"x": 3}, {"x": {"dtype": "F32", "shape": [9], "data_offsets": [0, 8]}}):

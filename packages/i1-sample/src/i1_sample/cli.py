@@ -98,7 +98,11 @@ def build_parser() -> argparse.ArgumentParser:
         flag, names = f"--{name.replace('_', '-')}", ", ".join(get_registry().components(kind))
         told = default or "euler, or the preset's"
         add(flag, default=default, metavar="NAME", help=f"{names} (default: {told})")
-    add("--preset", choices=("fast",), help="fast: 30 steps of dpmpp_2m, where --steps and --solver are not given")
+    add(
+        "--preset",
+        choices=("fast",),
+        help="fast: 30 steps of dpmpp_2m, where --steps and --solver are not given",
+    )
     add("--dtype", choices=("float32", "bfloat16"), help=f"of weights and activations ({model_default})")
     return parser
 

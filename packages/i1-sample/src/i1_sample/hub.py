@@ -43,9 +43,7 @@ def is_repository(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def fetch(
-    repository: str, patterns: Sequence[str], *, revision: str | None = None, instead: str
-) -> Snapshot:
+def fetch(repository: str, patterns: Sequence[str], *, revision: str | None = None, instead: str) -> Snapshot:
     """Returns the files of a repository, downloaded unless they are in the Hub's cache.
 
     `HF_HUB_OFFLINE=1` looks into the cache alone; `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN` work as everywhere.
@@ -64,7 +62,8 @@ def fetch(
         from huggingface_hub import errors, snapshot_download
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{repository} is on the Hugging Face Hub: pip install 'i1-sample[hub]', or give {instead}"
+            f"{repository!r} is not a folder here; to have it from the Hugging Face Hub pip install "
+            f"'i1-sample[hub]', or give {instead}"
         ) from error
     revision = revision or REVISIONS.get(repository, "main")
     page = f"https://huggingface.co/{repository}"
@@ -72,8 +71,8 @@ def fetch(
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
     except errors.GatedRepoError as error:
         raise UserError(
-            f"{repository} is gated: accept {_licence(repository)} at {page}, log in with `hf auth login` (or "
-            f"set HF_TOKEN), and try again; or give {instead}"
+            f"{repository} is gated: accept {_licence(repository)} at {page}, log in with `hf auth login` "
+            f"(or set HF_TOKEN), and try again; or give {instead}"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise UserError(f"{repository} has no revision {revision!r}: see {page}/commits") from error
@@ -84,9 +83,9 @@ def fetch(
         ) from error
     except errors.LocalEntryNotFoundError as error:
         raise UserError(
-            f"{repository} (revision {revision}) is not in the Hub's cache, and the Hub is off "
-            f"(HF_HUB_OFFLINE) or out of reach: download it once with `hf download {repository} --revision "
-            f"{revision}`, or give {instead}"
+            f"{repository} (revision {revision}) is neither a folder here nor in the Hub's cache, and the "
+            f"Hub is off (HF_HUB_OFFLINE) or out of reach: download it once with `hf download {repository} "
+            f"--revision {revision}`, or give {instead}"
         ) from error
     except errors.HfHubHTTPError as error:
         raise UserError(f"{repository}: the Hub answered {_first_line(error)}; try again later") from error

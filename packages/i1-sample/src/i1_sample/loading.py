@@ -143,7 +143,12 @@ def _locate_base(folder: Path, base: str, resolution: int) -> tuple[Path, str | 
 
 def _holds_weights(folder: Path) -> bool:
     """Tells whether a folder is in the layout of diffusers, or holds released checkpoints."""
-    patterns = (MODEL_INDEX, "diffusion_pytorch_model.safetensors*", TORCH_FILE.format("*"), "checkpoint.npz-*")
+    patterns = (
+        MODEL_INDEX,
+        "diffusion_pytorch_model.safetensors*",
+        TORCH_FILE.format("*"),
+        "checkpoint.npz-*",
+    )
     return any(next(folder.glob(pattern), None) for pattern in patterns)
 
 
@@ -153,7 +158,8 @@ def _text_encoders(
     pretrained = [e for e in config.text_encoders if isinstance(e, PretrainedEncoder)]
     if given is not None and len(pretrained) != 1:
         raise UserError(
-            f"text encoder {os.fspath(given)!r} does not apply: the model has {len(pretrained)} pretrained ones"
+            f"text encoder {os.fspath(given)!r} does not apply: the model has {len(pretrained)} pretrained "
+            "text encoders"
         )
     return tuple(
         _text_encoder(encoder, given) if isinstance(encoder, PretrainedEncoder) else encoder
@@ -184,7 +190,8 @@ def _autoencoder(config: AutoencoderConfig, given: str | os.PathLike[str] | None
     folder = _folder(path, repository, given, _VAE_FILES, "a folder as autoencoder (vae=, --vae)")
     inside = folder / "vae"
     path = str(inside if inside.is_dir() else folder)
-    return dataclasses.replace(config, path=path)  # pyright: ignore[reportCallIssue] (pretrained ones have it)
+    pretrained: Any = config  # that it has a repository means that it has a path
+    return dataclasses.replace(pretrained, path=path)
 
 
 def _folder(

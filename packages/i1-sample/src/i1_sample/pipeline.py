@@ -119,7 +119,7 @@ class Pipeline:
             loras=settings,
         )
         enable_compilation_cache()
-        return cls(
+        pipeline = cls(
             LoadedModel(parts.config, None if offload else parts.load_params(), parts.metadata),
             name=parts.name,
             revision=parts.revision,
@@ -127,6 +127,9 @@ class Pipeline:
             load_params=parts.load_params,
             offload=offload,
         )
+        if not offload:
+            pipeline.programs.build()
+        return pipeline
 
     @property
     def params(self) -> Any:

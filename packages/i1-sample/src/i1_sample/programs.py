@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -44,6 +45,10 @@ class Programs:
         self.step = jax.jit(self._step, static_argnums=(7, 8))
         self.decode = jax.jit(self._decode)
 
+    def build(self) -> None:
+        """Reads the frozen parts now instead of at their first use."""
+        _ = self.text_encoders, self.autoencoder
+
     @property
     def text_encoders(self) -> list[TextEncoder]:
         """The frozen text encoders, with their weights."""
@@ -67,7 +72,8 @@ class Programs:
 
     @functools.cached_property
     def _graph(self) -> Any:
-        graph, _ = jax.eval_shape(lambda: nnx.split(init_denoiser(self.config, jax.random.key(0))))
+        config = _in_little_memory(self.config)
+        graph, _ = jax.eval_shape(lambda: nnx.split(init_denoiser(config, jax.random.key(0))))
         return graph
 
     def _denoiser(self, params: Any) -> Denoiser:
@@ -177,3 +183,15 @@ class Programs:
         """Returns (B, H, W, 3) uint8 pixels: `x / 2 + 0.5`, clipped to [0, 1], rounded to 255 levels."""
         images = self.autoencoder.decode(autoencoder_params, latents)
         return jnp.round(jnp.clip(images / 2 + 0.5, 0.0, 1.0) * 255).astype(jnp.uint8)
+
+
+def _in_little_memory(config: ModelConfig) -> ModelConfig:
+    """Returns the configuration that computes the same and keeps bfloat16 weights as they are on a CPU."""
+    backbone: Any = config.backbone
+    if (
+        jax.default_backend() != "cpu"
+        or config.compute_dtype != "bfloat16"
+        or not hasattr(backbone, "layers")
+    ):
+        return config
+    return dataclasses.replace(config, backbone=dataclasses.replace(backbone, layers="loop"))

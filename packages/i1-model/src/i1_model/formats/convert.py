@@ -69,7 +69,6 @@ def convert(
         record = to_record(stored.config, stored.metadata)
         if form != "i1":
             arrays = {**to_torch_names(arrays), **rope_tables(stored.config)}
-            released = hub.released_config(stored.config)
         total, done = sum(array.nbytes for array in arrays.values()), 0
 
         def written(count: int) -> None:
@@ -80,7 +79,8 @@ def convert(
 
         with appearing(destination, total) as part:
             if form == "torch":
-                write_torch(part, {"config": released, "i1": record}, arrays, "model", written)
+                about = {"config": hub.released_config(stored.config), "i1": record}
+                write_torch(part, about, arrays, "model", written)
             elif form == "diffusers":
                 _write_diffusers(part, stored, record, arrays, written, shard_bytes)
             else:

@@ -118,8 +118,8 @@ written by `i1 convert --to diffusers`.
 | text encoder | {encoder}, not in this repository |
 | autoencoder | {autoencoder}, not in this repository |
 
-Time runs from noise (t = 0) to data (t = 1), and the velocity is `data - noise`: the opposite of diffusers, which
-`scheduler/scheduler_config.json` states with `invert_sigmas`. The time grid has shift {shift:g}.
+Time runs from noise (t = 0) to data (t = 1), and the velocity is `data - noise`: the opposite of diffusers,
+which `scheduler/scheduler_config.json` states with `invert_sigmas`. The time grid has shift {shift:g}.
 
     pip install 'i1-sample[hub]'
     i1 sample "a lighthouse at dusk" --model PATH_OR_REPOSITORY

@@ -27,7 +27,7 @@ def fill(file: IO[bytes], stored: np.dtype[Any], out: np.ndarray) -> bool:
     for start in range(0, flat.size, PIECE):
         part = flat[start : start + PIECE]
         target = part if stored == out.dtype else np.empty(part.shape, stored)
-        if not _read(file, memoryview(target.view(np.uint8))):
+        if not _read(file, target.view(np.uint8).data):
             return False
         if target is not part:
             np.copyto(part, target, casting="unsafe")

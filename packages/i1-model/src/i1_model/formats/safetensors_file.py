@@ -37,7 +37,7 @@ def safetensors_arrays(path: str | os.PathLike[str]) -> dict[str, LazyArray]:
     files = [path.parent / Path(shard).name for shard in sorted(set(shards.values()))]
     if absent := [file.name for file in files if not file.is_file()]:
         raise UserError(
-            f"{path.parent} lacks {', '.join(absent)} that {path.name} names: copy or download what is missing"
+            f"{path.parent} lacks {', '.join(absent)} that {path.name} names: copy or download them"
         )
     arrays = {name: array for file in files for name, array in _file_arrays(file).items()}
     if missing := sorted(shards.keys() - arrays.keys()):
@@ -96,9 +96,7 @@ def _file_arrays(path: Path) -> dict[str, LazyArray]:
             f"{path} is truncated or not a safetensors file ({error}): download or copy it again"
         ) from error
     if start + end != size:
-        raise UserError(
-            f"{path} has {size} bytes instead of {start + end}: download or copy it again"
-        )
+        raise UserError(f"{path} has {size} bytes instead of {start + end}: download or copy it again")
     return arrays
 
 

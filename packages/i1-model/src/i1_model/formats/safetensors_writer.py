@@ -88,4 +88,4 @@ def write_sharded(
 def raw_bytes(array: LazyArray) -> memoryview:
     """Returns the bytes of an array in C order, little-endian."""
     values = np.ascontiguousarray(np.asarray(array)).reshape(-1)
-    return memoryview(values.view(np.uint8))
+    return values.view(np.uint8).data

@@ -18,6 +18,8 @@ from i1_model.formats.safetensors_writer import Written, raw_bytes
 
 _ROOT = "archive"
 _ALIGNMENT = 64
+_LOCAL_HEADER = 30
+"""Bytes before the name of an entry."""
 _PADDING_ID = b"FB"
 _STORAGES = {
     "bfloat16": "BFloat16Storage",
@@ -54,7 +56,7 @@ def _add(archive: zipfile.ZipFile, name: str, data: bytes | memoryview) -> None:
     """Adds an entry whose bytes start at a multiple of the alignment, so that they can be mapped."""
     info = zipfile.ZipInfo(f"{_ROOT}/{name}")
     assert archive.fp is not None
-    position = archive.fp.tell() + zipfile.sizeFileHeader + len(info.filename.encode()) + 4
+    position = archive.fp.tell() + _LOCAL_HEADER + len(info.filename.encode()) + 4
     padding = -position % _ALIGNMENT
     info.extra = _PADDING_ID + padding.to_bytes(2, "little") + b"\0" * padding
     with archive.open(info, "w") as entry:

@@ -40,7 +40,9 @@ class LayerNorm(nnx.Module):
         x32 = x.astype(jnp.float32)
         centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
         rstd = jax.lax.rsqrt(jnp.mean(jnp.square(centred), axis=-1, keepdims=True) + EPSILON)
-        y = centred * rstd * last_axis(self.scale[...].astype(jnp.float32), x.ndim) + last_axis(self.bias[...].astype(jnp.float32), x.ndim)
+        y = centred * rstd * last_axis(self.scale[...].astype(jnp.float32), x.ndim) + last_axis(
+            self.bias[...].astype(jnp.float32), x.ndim
+        )
         return y.astype(x.dtype)
 
 

@@ -107,6 +107,18 @@ def causal(mask: Array) -> Array:
     return earlier[None] & mask[:, None, :]
 
 
+def take_layer(layers: Any, index: Array) -> Any:
+    """Returns one layer of stacked parameters."""
+    return jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), layers)
+
+
 def scan_layers(step: Callable[[Array, Any], Array], layers: Any, x: Array) -> Array:
     """Applies `step(x, layer)` for every layer of stacked parameters, compiled once."""
-    return jax.lax.scan(lambda carry, layer: (step(carry, layer), None), x, layers)[0]
+
+    def body(carry: tuple[Array, Any], index: Array) -> tuple[tuple[Array, Any], None]:
+        x, layers = carry[0], jax.lax.optimization_barrier(carry[1])
+        return (step(x, take_layer(layers, index)), layers), None
+
+    depth = jax.tree.leaves(layers)[0].shape[0]
+    # The barrier keeps XLA on CPU from converting the bfloat16 weights of all layers to float32 at once.
+    return jax.lax.scan(body, (x, layers), jnp.arange(depth))[0][0]

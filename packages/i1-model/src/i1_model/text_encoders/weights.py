@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import jax
+import numpy as np
 from i1_hooks import UserError
 
 from i1_model.formats.dtypes import is_weight
@@ -53,7 +54,13 @@ def shapes(layout: Layout, dtype: str) -> Any:
 
 
 def load_weights(
-    folder: Path, layout: Layout, dtype: str, *, prefixes: Sequence[str] = ("",), ignored: str = r"(?!)"
+    folder: Path,
+    layout: Layout,
+    dtype: str,
+    *,
+    prefixes: Sequence[str] = ("",),
+    ignored: str = r"(?!)",
+    sharding: Callable[[tuple[int, ...]], Any] | None = None,
 ) -> Any:
     """Reads the parameters of a layout.
 
@@ -66,6 +73,7 @@ def load_weights(
         dtype: of the loaded arrays, `"bfloat16"` or `"float32"`.
         prefixes: what released files put before the names; the first that fits is taken.
         ignored: regular expression of stored names that belong to other parts of the model.
+        sharding: returns the `jax.sharding.Sharding` (or device) of an array, given its shape.
 
     Returns:
         Nested dictionaries of arrays with the layout's structure.
@@ -81,7 +89,12 @@ def load_weights(
     prefix = next((p for p in prefixes if any(p + anchor in tensors for anchor in anchors)), prefixes[0])
     sources = {leaf: _sources(leaf, prefix, tensors) for leaf in leaves}
     _check(folder, sources, tensors, re.compile(ignored), prefix)
-    return jax.tree.map(lambda leaf: _load(leaf, sources[leaf], tensors, dtype), dict(layout))
+
+    def load(leaf: Stored) -> jax.Array:
+        place = None if sharding is None else sharding(leaf.stacked_shape)
+        return jax.device_put(_load(leaf, sources[leaf], tensors, dtype), place, may_alias=True)
+
+    return jax.tree.map(load, dict(layout))
 
 
 def _sources(leaf: Stored, prefix: str, tensors: Mapping[str, LazyArray]) -> list[str]:
@@ -117,11 +130,11 @@ def _check(
         raise UserError(f"{folder}: the weights do not fit the configuration: {', '.join(problems)}")
 
 
-def _load(leaf: Stored, names: Sequence[str], tensors: Mapping[str, LazyArray], dtype: str) -> jax.Array:
+def _load(leaf: Stored, names: Sequence[str], tensors: Mapping[str, LazyArray], dtype: str) -> np.ndarray:
     array = aligned(leaf.stacked_shape, dtype)
     for part, name in zip(array if leaf.layers else [array], names, strict=True):
         tensors[name].copy_to(part)
-    return jax.device_put(array, may_alias=True)
+    return array
 
 
 def find_tensors(folder: Path) -> dict[str, LazyArray]:
