@@ -61,7 +61,9 @@ def i1_recipes() -> list[Component]:
         ),
         Component("finetune-full", "i1_train.recipes.finetune:full", "the same, all of i1-3B trained"),
         Component(
-            "scenes-lora", "i1_train.recipes.finetune:scenes_lora", "LoRA on the embedded model, in seconds"
+            "scenes-lora",
+            "i1_train.recipes.finetune:scenes_lora",
+            "LoRA on the embedded model, to try things out",
         ),
     ]
 

@@ -70,7 +70,7 @@ def _schedule(lr: float) -> WarmupStableDecay:
 
 
 def scenes_lora() -> TrainConfig:
-    """LoRA on the embedded model, for pictures of 64 x 64 pixels: seconds on a laptop."""
+    """LoRA on the embedded model, for pictures of about 64 x 64 pixels, on a CPU."""
     pretrained = scenes()
     return dataclasses.replace(
         pretrained,
