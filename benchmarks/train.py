@@ -2,9 +2,9 @@
 
     python benchmarks/train.py
 
-Needs the packages of this workspace and PyTorch in one environment. Every contender is a process of its own that
-holds its model; rounds go through all of them in turn, so that what slows the machine slows all. A ratio is
-taken within a round; the table has the median ratio and the smallest and largest of the rounds.
+Needs the packages of this workspace and PyTorch in one environment. Every contender is a process of its own
+that holds its model; rounds go through all of them in turn, so that what slows the machine slows all. A ratio
+is taken within a round; the table has the median ratio and the smallest and largest of the rounds.
 """
 
 from __future__ import annotations

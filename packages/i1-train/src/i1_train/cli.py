@@ -59,11 +59,13 @@ def main(argv: Sequence[str]) -> int:
 def run(config, workdir: str, command: Sequence[str]) -> int:
     """Trains and prints how it ended."""
     from i1_train.compilation_cache import enable_compilation_cache
+    from i1_train.host_memory import keep_host_memory
     from i1_train.loop import train
     from i1_train.metrics import NotFiniteError
     from i1_train.signals import RunInterruptedError
 
     enable_compilation_cache()
+    keep_host_memory()
     try:
         step = train(config, workdir)
     except RunInterruptedError as stop:
