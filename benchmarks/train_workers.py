@@ -44,12 +44,14 @@ def main() -> None:
 def measure(task: dict[str, Any]) -> dict[str, Any]:
     """Returns what is measured once: equality with the twin, the loop around the step, a card's rate."""
     import train_once
+    from i1_train.host_memory import keep_host_memory
 
     if task["kind"] == "rate":
         return train_once.measure_rate(task["size"])
     config = build_config(task)
     if task["kind"] == "equal":
         return train_once.measure_equal(config)
+    keep_host_memory()
     return train_once.measure_loop(config, steps=task["steps"], warmup=task["warmup"])
 
 
@@ -71,9 +73,12 @@ def captions(batch: int) -> list[str]:
 def make_ours(task: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
     """Returns our training step on one batch that stays on the device."""
     import jax
+    from i1_train.host_memory import keep_host_memory
     from i1_train.parts import build_parts
     from i1_train.step import init_state, make_step
 
+    if task.get("keep_memory", True):
+        keep_host_memory()
     config = build_config(task)
     parts = build_parts(config)
     constants = jax.device_put(parts.constants(0))
@@ -92,13 +97,13 @@ def make_ours(task: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
 
 
 def make_plain(task: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
-    """Returns our step in float32, unrolled, all attention logits held, nothing recomputed."""
+    """Returns our step in float32, unrolled, all attention logits held, with malloc as it comes."""
     from i1_model import attention
 
     attention.xla_attention = functools.partial(attention.xla_attention, plain_bytes=2**62)
     plain = ["model.compute_dtype=float32", "model.backbone.layers=unrolled", "model.backbone.remat=none"]
     xla = ["model.backbone.attention=xla", "model.adapter.attention=xla"]
-    return make_ours({**task, "set": [*plain, *xla], "xla_flags": ""})
+    return make_ours({**task, "set": [*plain, *xla], "xla_flags": "", "keep_memory": False})
 
 
 def make_eager(task: dict[str, Any]) -> tuple[Step, dict[str, Any]]:

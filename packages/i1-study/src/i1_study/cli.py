@@ -75,6 +75,7 @@ def main(argv: Sequence[str]) -> int:
     study = get_registry().load("studies", arguments.study)()
 
     from i1_train.compilation_cache import enable_compilation_cache
+    from i1_train.host_memory import keep_host_memory
     from i1_train.signals import RunInterruptedError
 
     from i1_study.base import StudyConfig
@@ -84,6 +85,7 @@ def main(argv: Sequence[str]) -> int:
     if not isinstance(study, StudyConfig):
         raise UserError(f"study {arguments.study!r} is {type(study).__name__}, expected i1_study.StudyConfig")
     enable_compilation_cache()
+    keep_host_memory()
     try:
         record = run_study(
             arguments.study,

@@ -137,6 +137,7 @@ def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     import logging
 
     from i1_train.compilation_cache import enable_compilation_cache
+    from i1_train.host_memory import keep_host_memory
     from i1_train.incidents import BadStepError
     from i1_train.loop import train
     from i1_train.signals import RunInterruptedError
@@ -144,6 +145,7 @@ def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     for name in ("absl", "asyncio"):  # orbax's tracebacks of what is one line of ours
         logging.getLogger(name).setLevel(logging.CRITICAL)
     enable_compilation_cache()
+    keep_host_memory()
     try:
         step = train(config, workdir, profile=profile)
     except RunInterruptedError as stop:
