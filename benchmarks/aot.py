@@ -123,7 +123,9 @@ def _gib(count: float | None) -> str:
 def main() -> None:
     """Compiles the chosen rows and writes the table."""
     parser = argparse.ArgumentParser(description="Compile the recipes of i1 for TPU slices.")
-    parser.add_argument("--only", metavar="TEXT", help="rows whose label contains this (no match: only write the table)")
+    parser.add_argument(
+        "--only", metavar="TEXT", help="rows whose label contains this (no match: only write the table)"
+    )
     arguments = parser.parse_args()
     reports = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     RESULTS.parent.mkdir(exist_ok=True)

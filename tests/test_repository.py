@@ -45,7 +45,7 @@ def test_siblings_are_pinned_to_the_same_version(member):
     siblings = [requirement for requirement in requirements(member) if name_of(requirement) in OURS]
     version = data["project"]["version"]
     for requirement in siblings:
-        assert re.fullmatch(rf"[a-z0-9-]+(\[[a-z,]+\])?=={re.escape(version)}", requirement), requirement
+        assert re.fullmatch(rf"[a-z0-9-]+(\[[a-z,-]+\])?=={re.escape(version)}", requirement), requirement
     sources = data["tool"]["uv"]["sources"] if siblings else {}
     assert {name_of(requirement) for requirement in siblings} == set(sources)
     assert all(source == {"workspace": True} for source in sources.values())

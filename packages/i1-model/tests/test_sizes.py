@@ -27,7 +27,7 @@ def config(backbone, resolution):
     return ModelConfig(
         backbone=backbone,
         adapter=TransformerAdapter(num_blocks=1, num_heads=2),
-        text_encoders=(HashEncoder(num_tokens=4, width=8),),
+        text_encoders=(HashEncoder(num_tokens=4, width=16),),
         autoencoder=PatchAutoencoder(factor=8),
         flow=RectifiedFlow(),
         resolution=resolution,
@@ -37,7 +37,7 @@ def config(backbone, resolution):
 def predict(model, height, width):
     graphdef, params = nnx.split(model)
     latents = jax.random.normal(jax.random.key(1), (1, height, width, 192))
-    caption = [jax.random.normal(jax.random.key(2), (1, 4, 8))]
+    caption = [jax.random.normal(jax.random.key(2), (1, 4, 16))]
 
     @jax.jit
     def run(params):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from i1_hooks import cli
 from i1_study import trial
-from i1_train.metrics import NotFiniteError
+from i1_train.incidents import NotFiniteError
 
 TINY = (
     "batch_size=4",

@@ -26,7 +26,7 @@ MESHES = {
 
 def recipe():
     tiny = scenes_tiny()
-    backbone = dataclasses.replace(tiny.model.backbone, layers="unrolled")
+    backbone = dataclasses.replace(tiny.model.backbone, hidden_width=48, layers="unrolled")
     return dataclasses.replace(tiny, batch_size=8, model=dataclasses.replace(tiny.model, backbone=backbone))
 
 

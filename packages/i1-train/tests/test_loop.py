@@ -3,7 +3,7 @@
 import fcntl
 import itertools
 import json
-import resource
+import re
 
 import jax
 import numpy as np
@@ -15,7 +15,6 @@ from i1_hooks.registry import installed_plugins, make_registry
 from i1_model.checkpoint import load_model
 from i1_model.names import flatten
 from i1_train.checkpoint_files import verify
-from i1_train.checkpoints import Checkpoints
 from i1_train.cli import main
 from i1_train.config import TrainConfig
 from i1_train.incidents import NotFiniteError
@@ -150,14 +149,14 @@ def test_a_workdir_that_is_a_file(tmp_path):
 def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     import i1_train.run
 
-    save_model = i1_train.run.save_model
+    write_model = i1_train.run.write_model
 
-    def full(folder, *args, metadata, **kwargs):
+    def full(folder, config, network, params, metadata):
         if metadata["step"] == 2:
             raise OSError(28, "No space left on device")
-        return save_model(folder, *args, metadata=metadata, **kwargs)
+        return write_model(folder, config, network, params, metadata)
 
-    monkeypatch.setattr(i1_train.run, "save_model", full)
+    monkeypatch.setattr(i1_train.run, "write_model", full)
     message = r"cannot write checkpoint .*2: No space left on device; the last good checkpoint is .*1; free"
     with pytest.raises(UserError, match=message):
         runs.run(tmp_path, "steps=3", "checkpoint_every=1")
@@ -166,24 +165,24 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     assert runs.run(tmp_path, "steps=3", "checkpoint_every=1") == 3
 
 
-def test_a_disk_that_is_full_while_the_state_is_written(tmp_path, monkeypatch):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    begin = Checkpoints.begin
+FULL_DISK = """
+import resource
+from i1_train.checkpoints import Checkpoints
+begin = Checkpoints.begin
+def limited(self, step, *rest):
+    if step == 2:
+        self.wait()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+    begin(self, step, *rest)
+Checkpoints.begin = limited
+"""
 
-    def limited(self, step, *rest):
-        if step == 2:
-            self.wait()
-            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
-        begin(self, step, *rest)
 
-    monkeypatch.setattr(Checkpoints, "begin", limited)
-    try:
-        with pytest.raises(
-            UserError, match=r"cannot write checkpoint .*2: .*; the last good .*1; free space"
-        ):
-            runs.run(tmp_path, "steps=3", "checkpoint_every=1")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+def test_a_disk_that_is_full_while_the_state_is_written(tmp_path, compiled):
+    settings = ("steps=3", "checkpoint_every=1")
+    status, _, err = runs.start(tmp_path, compiled, *settings, before=FULL_DISK)
+    assert status == 2
+    assert re.search(r"cannot write checkpoint .*2: .*; the last good .*1; free space", err), err
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
     verify(tmp_path / "checkpoints" / "1")
 

@@ -34,7 +34,7 @@ if place == "step":
 elif place == "copied":
     kill_after(checkpoints.Checkpoints, "begin", lambda self, number, *rest: number == step)
 elif place == "model":
-    kill_after(run, "save_model", lambda *_, metadata, **__: metadata["step"] == step)
+    kill_after(run, "write_model", lambda *arguments: arguments[-1]["step"] == step)
 elif place == "manifest":
     kill_after(checkpoints, "write_manifest", lambda folder, *_: folder.name.endswith(f"-{{step}}"))
 elif place == "renamed":

@@ -123,7 +123,7 @@ def test_latents_can_be_traced_without_weights():
     autoencoder = Flux2Autoencoder().build_abstract()
     images = jax.ShapeDtypeStruct((2, 64, 64, 3), jnp.float32)
     assert jax.eval_shape(autoencoder.encode, autoencoder.params, images).shape == (2, 8, 8, 32)
-    with pytest.raises(UserError, match="has factor 8, not 16"):
+    with pytest.raises(UserError, match="factor 8, the configuration says channels 32 and factor 16"):
         Flux2Autoencoder(factor=16).build_abstract()
 
 

@@ -73,12 +73,13 @@ def find_parts(
         UserError: when a part cannot be had, or does not fit the others.
     """
     path, commit = locate(model, resolution, revision)
-    adapters = []
+    adapters, side = [], resolution
     if is_adapter(path):
         tuned = load_adapter(path)
         config, metadata = with_resolution(tuned.config, resolution), tuned.metadata
         adapters.append((tuned.adapter, 1.0))
-        path, commit = _locate_base(path, tuned.base, config.resolution)
+        side = config.resolution
+        path, commit = _locate_base(path, tuned.base, side)
     else:
         with open_stored(path, resolution=resolution) as stored:
             config, metadata = stored.config, stored.metadata
@@ -91,7 +92,6 @@ def find_parts(
     )
 
     def load_params() -> Any:
-        side = config.resolution
         with open_stored(path, resolution=side) as stored, loading_bar(os.fspath(model)) as progress:
             params = stored.load(dtype or "float32", progress=progress).params
         return merge_loras(config, params, adapters)

@@ -7,13 +7,14 @@ is left is a network of pictures, and only its parameters are read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from i1_hooks import UserError
 from jax import Array
@@ -284,7 +285,14 @@ def _channels(values: tuple[float, ...]) -> Array:
 
 def _of_one_frame(name: str, array: LazyArray) -> LazyArray:
     if name.endswith(".gamma"):
-        return replace(array, shape=array.shape[:1], read=lambda: array.read().reshape(-1))
+        return _part(array, array.shape[:1], lambda values: values.reshape(-1))
     if len(array.shape) == 5:
-        return replace(array, shape=array.shape[:2] + array.shape[3:], read=lambda: array.read()[:, :, -1])
+        return _part(array, array.shape[:2] + array.shape[3:], lambda values: values[:, :, -1])
     return array
+
+
+def _part(array: LazyArray, shape: tuple[int, ...], choose: Callable[[np.ndarray], np.ndarray]) -> LazyArray:
+    def fill(out: np.ndarray) -> None:
+        out[...] = choose(np.asarray(array, out.dtype))
+
+    return LazyArray(shape, array.dtype, array.stored, fill)
