@@ -139,6 +139,21 @@ class Run:
         self.checkpoints.begin(step, self.state, record, write_extra)
         self.metrics.restart_clock()
 
+    def save_and_wait(self) -> Path:
+        """Saves the finished step at once, and returns the checkpoint.
+
+        While one is being written, that one is waited for instead: whoever sent the signal waits too, and the
+        few steps since then are computed again, bit for bit.
+
+        Raises:
+            UserError: when the disk is full or may not be written.
+        """
+        if self.checkpoints.is_writing():
+            self.metrics.flush()
+        else:
+            self.begin_checkpoint()
+        return self.checkpoints.wait()
+
     def announce_checkpoints(self) -> None:
         """Tells plugins about checkpoints that are complete now, and loggers about the pictures they drew.
 
