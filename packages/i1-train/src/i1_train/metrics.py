@@ -31,14 +31,14 @@ class _Waiting:
     metrics: Mapping[str, jax.Array]
     keys: list[str]
     captions: list[str]
-    seconds: float
     data_seconds: float
 
 
 class Metrics:
     """Reads each step's metrics after the next one was dispatched: the device never waits for the host.
 
-    Times are those of a clock that only goes forward, whatever happens to the clock on the wall.
+    A step takes from the moment when the metrics of the one before were there until its own are, on a clock
+    that only goes forward, whatever happens to the clock on the wall.
 
     Args:
         workdir: of the run.
@@ -78,9 +78,8 @@ class Metrics:
         for value in metrics.values():
             if isinstance(value, jax.Array):
                 value.copy_to_host_async()
-        now = time.monotonic()
-        waiting = _Waiting(step, metrics, batch["key"], batch["caption"], now - self._clock, data_seconds)
-        before, self._waiting, self._clock = self._waiting, waiting, now
+        waiting = _Waiting(step, metrics, batch["key"], batch["caption"], data_seconds)
+        before, self._waiting = self._waiting, waiting
         if before is not None:
             self._log(before)
 
@@ -97,6 +96,8 @@ class Metrics:
 
     def _log(self, done: _Waiting) -> None:
         fetched = {name: float(value) for name, value in jax.device_get(done.metrics).items()}
+        before, self._clock = self._clock, time.monotonic()
+        seconds = max(self._clock - before, 1e-9)
         values = {
             name: fetched[name]
             for name in ("loss", *sorted(fetched.keys() - {"loss"}))
@@ -105,7 +106,6 @@ class Metrics:
             )  # no example of the batch was there
         }
         self._incidents.check(done.step, values, done.keys, done.captions)
-        seconds = max(done.seconds, 1e-9)
         values["images_per_second"] = self._batch_size / seconds
         values["data_wait"] = min(done.data_seconds / seconds, 1.0)
         if self._chip is not None:
@@ -121,7 +121,7 @@ class Metrics:
             self._loggers.log_image(step, folder.name, file)
 
     def restart_clock(self) -> None:
-        """Leaves the time since the last step, spent on a checkpoint, out of the speed."""
+        """Leaves the time since the last `flush`, spent on a checkpoint, out of the speed."""
         self._clock = time.monotonic()
 
     def close(self) -> None:

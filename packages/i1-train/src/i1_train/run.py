@@ -160,7 +160,11 @@ class Run:
         Raises:
             UserError: when one could not be written.
         """
-        for folder in self.checkpoints.finished():
+        folders = self.checkpoints.finished()
+        if not folders:
+            return
+        self.metrics.flush()
+        for folder in folders:
             step = int(folder.name)
             if jax.process_index() == 0:
                 notify(
@@ -171,7 +175,7 @@ class Run:
                     prompts=self.config.preview_prompts,
                 )
                 self.metrics.log_images(step, self.workdir / "samples")
-            self.metrics.restart_clock()
+        self.metrics.restart_clock()
 
     def finish(self) -> None:
         """Waits for the last checkpoint, announces it, and writes the report of the run."""

@@ -114,7 +114,7 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
             if len(inside) <= NUM_TICKS:
                 break
         return inside[:: math.ceil(len(inside) / NUM_TICKS)]
-    rough = (high - low) / 4
+    rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]

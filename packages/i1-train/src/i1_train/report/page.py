@@ -48,7 +48,8 @@ p.facts { color: var(--faint); margin-top: 0; }
 svg { width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 10px; }
 svg text.title { fill: var(--text); font-size: 13px; font-weight: 600; }
 svg .grid { stroke: var(--line); stroke-width: .7; } svg polyline { fill: none; stroke-width: 1.6; }
-.legend { font-size: 12px; color: var(--faint); display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+.legend { padding-left: 12.6%; font-size: 12px; color: var(--faint);
+          display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
 .legend i { display: inline-block; width: 9px; height: 9px; border-radius: 5px; margin-right: 4px; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem; }
 figure { margin: 0; } figure img { width: 100%; border-radius: 4px; }
