@@ -8,13 +8,17 @@ import types
 import jax.numpy as jnp
 import pytest
 import small_runs as runs
+from i1_data.records.tfrecord import index_records, read_record
 from i1_hooks import Component, Registry, UserError, hookimpl, use_registry
 from i1_hooks.registry import installed_plugins
 from i1_train.loggers.base import Logger, LoggerConfig
 from i1_train.loggers.group import LoggerGroup
+from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.metrics import Metrics
 from i1_train.progress import Pace, Silent, describe
 from i1_train.utilisation import Chip
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
 
 BATCH = {"key": ["a"], "caption": ["x"]}
 
@@ -62,6 +66,45 @@ def test_a_logger_that_fails_is_named_once_and_left_out(tmp_path, registry, caps
     )
     assert capsys.readouterr().err == warning
     assert [row["step"] for row in runs.metrics(tmp_path)] == [1, 2, 3]
+
+
+def test_tensorboard_on_a_full_disk_is_left_out(tmp_path, monkeypatch, capsys):
+    group = LoggerGroup((TensorBoard(every=1),), tmp_path, 0)
+    group.log(1, {"loss": 1.0})
+
+    def full(self, event):
+        self._py_recordio_writer.close()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.write_event", full)
+    for step in range(2, 30):
+        group.log(step, {"loss": 1.0})
+    group.close()
+    warning = "logger 'tensorboard' failed and is left out from here on: OSError: [Errno 28] No space left"
+    assert capsys.readouterr().err == f"i1: warning: {warning} on device\n"
+    assert len(runs.metrics(tmp_path)) == 29
+
+
+def test_what_tensorboard_reads(tmp_path):
+    Image.new("RGB", (8, 4), "red").save(tmp_path / "picture.png")
+    for begin in (0, 2):
+        logger = TensorBoard(every=2).build(tmp_path, begin)
+        for step in range(begin + 1, begin + 5):
+            logger.log(step, {"loss": 1 / step, "grad_norm": 2.0})
+        logger.log_image(begin + 4, "samples", tmp_path / "picture.png")
+        logger.close()
+    found = []
+    for file in sorted((tmp_path / "tensorboard").iterdir()):
+        for offset, length in index_records(file):
+            event = Event.FromString(read_record(file, int(offset), int(length)))
+            values = {value.tag: value for value in event.summary.value}
+            found.append((event.step, event.session_log.status, sorted(values)))
+    points, picture = ["grad_norm", "loss"], ["samples"]
+    assert found == [
+        *((0, 0, []), (1, 0, points), (2, 0, points), (4, 0, points), (4, 0, picture)),
+        *((0, 0, []), (3, 1, []), (4, 0, points), (6, 0, points), (6, 0, picture)),
+    ]
+    assert values["samples"].image.width == 8
 
 
 def test_json_lines_are_written_without_being_asked_for(tmp_path):

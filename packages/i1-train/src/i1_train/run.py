@@ -234,6 +234,8 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
         metrics = Metrics(workdir, config, step, display, find_chip(config, parts, constants))
         stack.callback(metrics.close)
         train_step = make_step(config, parts, placement)
+        if profile:
+            train_step = stack.enter_context(traced(train_step, workdir / "profile", profile))
         run = Run(
             config=config,
             workdir=workdir,
@@ -242,7 +244,7 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
             step=step,
             placement=placement,
             constants=constants,
-            train_step=traced(train_step, workdir / "profile", profile) if profile else train_step,
+            train_step=train_step,
             batches=batches,
             checkpoints=checkpoints,
             metrics=metrics,
