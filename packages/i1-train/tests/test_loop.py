@@ -174,7 +174,13 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 FULL_DISK = """
 import resource
+import i1_train.run
 from i1_train.checkpoints import Checkpoints
+
+def step(state, constants, batch):
+    return {**state, "step": state["step"] + 1}, {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 1e-3}
+i1_train.run.make_step = lambda *_: step
+
 begin = Checkpoints.begin
 def limited(self, step, *rest):
     if step == 2:

@@ -124,25 +124,25 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
         metrics.add(step, scalars(), BATCH, data_seconds=1e-6)
     metrics.flush()
     metrics.close()
-    for row in runs.metrics(tmp_path):
+    for row in runs.metrics(tmp_path)[1:]:
         assert 0 < row["images_per_second"] < 1e9
         assert 0 <= row["data_wait"] <= 1
         assert 0 < row["utilisation"] < 1e9
 
 
 def test_a_checkpoint_does_not_count_as_time_of_a_step(tmp_path, monkeypatch):
-    now = iter([100.0, 102.0, 110.0, 112.0, 116.0])
+    now = iter([102.0, 110.0, 112.0, 116.0])
     monkeypatch.setattr("i1_train.metrics.time", types.SimpleNamespace(monotonic=lambda: next(now)))
-    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())  # 100
+    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())
     metrics.add(1, scalars(), BATCH)
-    metrics.flush()  # 102
+    metrics.flush()  # 102, with the time of compilation
     metrics.restart_clock()  # 110
     metrics.add(2, scalars(), BATCH)
     metrics.add(3, scalars(), BATCH, data_seconds=1.0)  # 112
     metrics.flush()  # 116
     metrics.close()
-    found = [(row["images_per_second"], row["data_wait"]) for row in runs.metrics(tmp_path)]
-    assert found == [(2.0, 0.0), (2.0, 0.0), (1.0, 0.25)]
+    found = [(row.get("images_per_second"), row.get("data_wait")) for row in runs.metrics(tmp_path)]
+    assert found == [(None, None), (2.0, 0.0), (1.0, 0.25)]
 
 
 def test_a_part_of_the_time_without_examples_is_left_out(tmp_path):

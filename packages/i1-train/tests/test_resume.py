@@ -90,7 +90,8 @@ def test_a_straight_run_leaves_everything(straight):
     assert list(rows[0])[:2] == ["step", "loss"]
     by_time = {name for row in rows for name in row if name.startswith("loss_by_time/")}
     assert len(by_time) == 4
-    assert set(rows[0]) - by_time == {
+    assert set(rows[1]) - set(rows[0]) - by_time == {"images_per_second", "data_wait"}
+    assert set(rows[1]) - by_time == {
         *("step", "loss", "grad_norm", "learning_rate", "norm/parameters", "norm/update", "ema/drift"),
         *("images_per_second", "data_wait", "memory/host"),
     }

@@ -38,7 +38,8 @@ class Metrics:
     """Reads each step's metrics after the next one was dispatched: the device never waits for the host.
 
     A step takes from the moment when the metrics of the one before were there until its own are, on a clock
-    that only goes forward, whatever happens to the clock on the wall.
+    that only goes forward, whatever happens to the clock on the wall. The first step of a process, which
+    compiles, has no speed.
 
     Args:
         workdir: of the run.
@@ -58,7 +59,7 @@ class Metrics:
         self._loggers = Quiet() if host else LoggerGroup(config.loggers, workdir, step)
         self._incidents = Incidents(workdir, step, host)
         self._waiting: _Waiting | None = None
-        self._clock = time.monotonic()
+        self._clock: float | None = None
         self.held_out_loss: float | None = None
 
     def add(
@@ -97,7 +98,6 @@ class Metrics:
     def _log(self, done: _Waiting) -> None:
         fetched = {name: float(value) for name, value in jax.device_get(done.metrics).items()}
         before, self._clock = self._clock, time.monotonic()
-        seconds = max(self._clock - before, 1e-9)
         values = {
             name: fetched[name]
             for name in ("loss", *sorted(fetched.keys() - {"loss"}))
@@ -106,14 +106,22 @@ class Metrics:
             )  # no example of the batch was there
         }
         self._incidents.check(done.step, values, done.keys, done.captions)
-        values["images_per_second"] = self._batch_size / seconds
-        values["data_wait"] = min(done.data_seconds / seconds, 1.0)
-        if self._chip is not None:
-            values["utilisation"] = self._chip.step_flops / seconds / self._chip.peak_flops
+        if before is not None:
+            values.update(self._speed(max(self._clock - before, 1e-9), done.data_seconds))
         values.update(memory())
         self.held_out_loss = values.get(LOSS, self.held_out_loss)
         self._loggers.log(done.step, values)
         self._display.show(done.step, values)
+
+    def _speed(self, seconds: float, data_seconds: float) -> dict[str, float]:
+        """Returns how fast a step was that took some seconds, of which it waited for data."""
+        speed = {
+            "images_per_second": self._batch_size / seconds,
+            "data_wait": min(data_seconds / seconds, 1.0),
+        }
+        if self._chip is not None:
+            speed["utilisation"] = self._chip.step_flops / seconds / self._chip.peak_flops
+        return speed
 
     def log_images(self, step: int, folder: Path) -> None:
         """Gives the loggers the pictures that sampling plugins drew at a checkpoint."""
