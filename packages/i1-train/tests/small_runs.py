@@ -48,7 +48,7 @@ def start(workdir, compiled, *assignments, before="", wait=True, flags=(), devic
     code = f"{before}\nimport sys\nfrom i1_hooks.cli import main\nsys.exit(main(sys.argv[1:]))"
     environment = {
         **os.environ,
-        "XLA_FLAGS": f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}",
         "JAX_COMPILATION_CACHE_DIR": str(compiled),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }

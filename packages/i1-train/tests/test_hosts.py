@@ -1,7 +1,6 @@
-"""Many hosts, played by local processes: they find each other, do what one process does, and fail together."""
+"""Many hosts, played by local processes: they find each other, do what one does, and fail together."""
 
 import argparse
-import os
 import shutil
 import signal
 import socket
@@ -24,8 +23,9 @@ SLURM = {
     "SLURM_NTASKS": "16",
 }
 NAMED = {"JAX_COORDINATOR_ADDRESS": "a:1", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "1"}
-EIGHT = ("batch_size=8", 'machines=[{"name":"box","data":2,"fsdp":4}]')
-DIVIDED = ("batch_size=8", 'machines=[{"name":"box","fsdp":2,"context":2,"tensor":2}]')
+BOX = ("batch_size=8", "machine=box")
+EIGHT = (*BOX, 'machines=[{"name":"box","data":2,"fsdp":4}]')
+DIVIDED = (*BOX, 'machines=[{"name":"box","fsdp":2,"context":2,"tensor":2}]')
 DIE = """
 import os, signal
 from i1_train.metrics import Metrics
@@ -117,8 +117,8 @@ def test_a_host_reads_the_rows_of_its_devices():
     assert Placement(**place, batch=sharding, batch_size=8).rows == (0, 1, 4, 5)
 
 
-def start(workdir, compiled, count, *assignments, before=None):
-    """Starts the processes of a run on eight devices in all; `before` is Python code by process."""
+def start(workdir, compiled, count, *assignments, before=None, own=None):
+    """Starts the processes of a run on eight devices in all; code `before` and `own` settings by process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -127,6 +127,7 @@ def start(workdir, compiled, count, *assignments, before=None):
             workdir,
             compiled,
             *assignments,
+            *(own or {}).get(index, ()),
             before=(before or {}).get(index, ""),
             wait=False,
             devices=8 // count,
@@ -152,8 +153,7 @@ def losses(workdir):
 
 
 def test_hosts_with_different_recipes_end_before_anything_is_compiled(tmp_path, compiled):
-    processes = [start(tmp_path / "run", compiled, 2, *EIGHT, f"seed={seed}")[seed] for seed in (0, 1)]
-    statuses, errors = ends(processes)
+    statuses, errors = ends(start(tmp_path / "run", compiled, 2, *EIGHT, own={1: ("seed=1",)}))
     assert statuses == [2, 2], errors
     for error in errors:
         assert error.startswith("i1: error: host 1 has another recipe than host 0: seed: 0 -> 1; start every")
@@ -221,13 +221,12 @@ def test_a_signal_to_one_host_stops_all_after_the_same_step(straight, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_what_fails_before_the_first_step_ends_all_hosts(straight, tmp_path, compiled):
-    statuses, errors = ends(
-        start(tmp_path, compiled, 2, *EIGHT[:1], 'machines=[{"name":"box","data":3}]', "machine=box")
-    )
+    three = 'machines=[{"name":"box","data":3}]'
+    statuses, errors = ends(start(tmp_path, compiled, 2, *BOX, three))
     assert statuses == [2, 2]
     assert all("machine 'box' has 3 devices" in error and error.count("\n") == 1 for error in errors), errors
     copy = shutil.copytree(straight, tmp_path / "copy")
-    os.unlink(copy / "config.json")
+    (copy / "config.json").unlink()
     statuses, errors = ends(start(copy, compiled, 2, *EIGHT))
     assert statuses == [2, 2]
     assert all("holds checkpoints but no config.json" in error for error in errors), errors
