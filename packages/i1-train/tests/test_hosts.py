@@ -67,11 +67,21 @@ def test_when_there_are_others(flags, environment, expected, monkeypatch):
     assert meeting(*flags, environment=environment) == expected
 
 
-@pytest.mark.parametrize("platforms", [None, "tpu,cpu", "cpu"])
-def test_on_tpus_jax_knows_the_others(monkeypatch, platforms):
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, Meeting()),  # the metadata of the cloud say how many hosts there are, perhaps one
+        ({"JAX_PLATFORMS": "tpu,cpu"}, Meeting()),
+        ({"JAX_PLATFORMS": "cpu"}, None),
+        ({"TPU_WORKER_HOSTNAMES": "a,b"}, Meeting()),
+        ({"TPU_WORKER_HOSTNAMES": "localhost"}, None),
+        ({"TPU_WORKER_HOSTNAMES": "localhost", "MEGASCALE_NUM_SLICES": "2"}, Meeting()),
+        ({"TPU_SKIP_MDS_QUERY": "1"}, None),
+    ],
+)
+def test_on_tpus(environment, expected, monkeypatch):
     monkeypatch.setattr(hosts, "_on_tpu", lambda: True)
-    environment = {"JAX_PLATFORMS": platforms} if platforms else {}
-    assert meeting(environment=environment) == (None if platforms == "cpu" else Meeting())
+    assert meeting(environment=environment) == expected
 
 
 @pytest.mark.parametrize(

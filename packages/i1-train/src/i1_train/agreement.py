@@ -24,6 +24,9 @@ FAILED = "i1/failed/"
 WAITS = (0.01, 0.5)
 """Seconds between two looks at the store: at first, and at most."""
 
+LONGEST = 500
+"""Characters of an error that others are told."""
+
 _rounds: Counter[str] = Counter()
 
 
@@ -120,9 +123,9 @@ def check_shared(workdir: Path) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """Returns an error as one line without its type, unless it has no words of its own."""
+    """Returns an error as one line: its words, or its type when it has none."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(text.split()) or type(error).__name__
+    return " ".join(text.split())[:LONGEST] or type(error).__name__
 
 
 def _joined() -> Any:

@@ -117,7 +117,15 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
     if int(environment.get("OMPI_COMM_WORLD_SIZE", "1")) > 1:
         return True
     platforms = environment.get("JAX_PLATFORMS")
-    return _on_tpu() and (not platforms or "tpu" in platforms)
+    return (not platforms or "tpu" in platforms) and _on_tpu() and _in_slice(environment)
+
+
+def _in_slice(environment: Mapping[str, str]) -> bool:
+    """Says whether a TPU's host has others beside it, or only the cloud's metadata can tell, which jax asks."""
+    workers = environment.get("TPU_PROCESS_ADDRESSES", environment.get("TPU_WORKER_HOSTNAMES"))
+    if workers is None:
+        return "TPU_SKIP_MDS_QUERY" not in environment
+    return "," in workers or int(environment.get("MEGASCALE_NUM_SLICES") or "1") > 1
 
 
 def _on_tpu() -> bool:
@@ -151,7 +159,7 @@ def joined(meeting: Meeting | None) -> Iterator[None]:
             cluster_detection_method="deactivate" if meeting.coordinator else None,
             shutdown_timeout_seconds=FAREWELL_SECONDS,
         )
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError, ImportError) as error:
         raise UserError(
             f"cannot join the other processes: {one_line(error)}; name them with --coordinator HOST:PORT "
             "--num-processes N --process-id K, or train alone with --distributed off"
