@@ -1,6 +1,7 @@
 """Many hosts, played by local processes: they find each other, do what one does, and fail together."""
 
 import argparse
+import json
 import shutil
 import signal
 import socket
@@ -23,7 +24,8 @@ SLURM = {
     "SLURM_NTASKS": "16",
 }
 NAMED = {"JAX_COORDINATOR_ADDRESS": "a:1", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "1"}
-BOX = ("batch_size=8", "machine=box")
+SKIP = ("guard.on_spike=skip", "guard.spike_factor=1.02", "guard.spike_window=2")  # some of the 12 steps
+BOX = ("batch_size=8", "machine=box", *SKIP)
 EIGHT = (*BOX, 'machines=[{"name":"box","data":2,"fsdp":4}]')
 DIVIDED = (*BOX, 'machines=[{"name":"box","fsdp":2,"context":2,"tensor":2}]')
 DIE = """
@@ -162,6 +164,12 @@ def losses(workdir):
     return [row["loss"] for row in rows]
 
 
+def steps_and_keys(path):
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert rows
+    return {row["step"]: row["key"] for row in rows}
+
+
 def test_hosts_with_different_recipes_end_before_anything_is_compiled(tmp_path, compiled):
     statuses, errors = ends(start(tmp_path / "run", compiled, 2, *EIGHT, own={1: ("seed=1",)}))
     assert statuses == [2, 2], errors
@@ -188,7 +196,12 @@ def test_losses_are_those_of_one_process(straight, tmp_path, compiled, count, me
     statuses, errors = ends(start(tmp_path, compiled, count, *mesh))
     assert statuses == [0] * count, errors
     np.testing.assert_allclose(losses(tmp_path), losses(straight), rtol=TOLERANCE)
-    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in straight.iterdir()}
+    own = [f"skipped_batches.{host}.jsonl" for host in range(1, count)]
+    assert {path.name for path in tmp_path.iterdir()} == {path.name for path in straight.iterdir()} | set(own)
+    skipped = [steps_and_keys(tmp_path / name) for name in ("skipped_batches.jsonl", *own)]
+    for step, keys in steps_and_keys(straight / "skipped_batches.jsonl").items():
+        parts = [of_host[step] for of_host in skipped]
+        assert [key for part in parts[:: 1 if mesh == EIGHT else count // 2] for key in part] == keys
     folder = tmp_path / "checkpoints" / "12"
     manifests = {f"manifest.{host}.json" for host in range(1, count)}
     expected = {"state", "model", "run.json", "config.json", "manifest.json", *manifests}
