@@ -121,7 +121,7 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
 
 
 def _in_slice(environment: Mapping[str, str]) -> bool:
-    """Says whether a TPU's host has others beside it, or only the cloud's metadata can tell, which jax asks."""
+    """Says whether a TPU's host has others beside it, or only the cloud's metadata tells, which jax asks."""
     workers = environment.get("TPU_PROCESS_ADDRESSES", environment.get("TPU_WORKER_HOSTNAMES"))
     if workers is None:
         return "TPU_SKIP_MDS_QUERY" not in environment
