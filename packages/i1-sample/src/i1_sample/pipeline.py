@@ -218,8 +218,7 @@ class Pipeline:
             num_images_per_prompt: pictures of each prompt.
             batch_size: rows per batch; changes speed and memory, not the pictures.
             first_index: k of the first image, to make later images of a series alone.
-            solver: an object, a registered name, or a mapping with the name under `component`; Euler's
-                unless a preset says otherwise.
+            solver: an object, a registered name, or a mapping with the name under `component`.
             time_grid: likewise.
             guidance: likewise.
             rewriter: likewise.
