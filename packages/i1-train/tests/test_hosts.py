@@ -29,11 +29,13 @@ BOX = ("batch_size=8", "machine=box", *SKIP)
 EIGHT = (*BOX, 'machines=[{"name":"box","data":2,"fsdp":4}]')
 DIVIDED = (*BOX, 'machines=[{"name":"box","fsdp":2,"context":2,"tensor":2}]')
 DIE = """
-import os, signal
+import os, signal, time
 from i1_train.metrics import Metrics
 add = Metrics.add
 def dying(self, step, *rest):
-    if step == {step}:
+    if step == 8:
+        while not os.path.exists({checkpoint!r}):
+            time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGKILL)
     add(self, step, *rest)
 Metrics.add = dying
@@ -213,11 +215,12 @@ def test_losses_are_those_of_one_process(straight, tmp_path, compiled, count, me
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 4), (4, 2)])
 def test_killed_and_gone_on_with_on_another_number_of_hosts(straight, tmp_path, compiled, before, after):
     victim = before - 1
-    processes = start(tmp_path, compiled, before, *EIGHT, before={victim: DIE.format(step=8)})
+    die = DIE.format(checkpoint=str(tmp_path / "checkpoints" / "5"))
+    processes = start(tmp_path, compiled, before, *EIGHT, before={victim: die})
     statuses, errors = ends(processes)
     assert statuses[victim] == -signal.SIGKILL, errors
     assert all(status != 0 for status in statuses), errors  # the others notice
-    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir())[0] == "5"
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["5"]
     statuses, errors = ends(start(tmp_path, compiled, after, *EIGHT))
     assert statuses == [0] * after, errors
     np.testing.assert_allclose(losses(tmp_path), losses(straight), rtol=TOLERANCE)
@@ -226,7 +229,8 @@ def test_killed_and_gone_on_with_on_another_number_of_hosts(straight, tmp_path, 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_signal_to_one_host_stops_all_after_the_same_step(straight, tmp_path, compiled):
-    processes = start(tmp_path, compiled, 2, *EIGHT, before={0: runs.SLOW, 1: runs.SLOW})
+    slow = runs.SLOW.replace("0.3", "1.0")  # jax looks for signals every second
+    processes = start(tmp_path, compiled, 2, *EIGHT, before={0: slow, 1: slow})
     while not (tmp_path / "metrics.jsonl").exists() or len(runs.metrics(tmp_path)) < 3:
         assert processes[0].poll() is None, processes[0].communicate()
         time.sleep(0.05)

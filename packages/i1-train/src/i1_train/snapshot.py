@@ -17,7 +17,8 @@ def host_copy(array: jax.Array) -> np.ndarray | None:
     if array.is_fully_addressable:
         return np.array(array)
     if not array.is_fully_replicated:
-        everywhere = jax.sharding.NamedSharding(array.sharding.mesh, jax.sharding.PartitionSpec())
+        sharding: Any = array.sharding
+        everywhere = jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
         array = jax.jit(_same, out_shardings=everywhere)(array)
     return np.array(array.addressable_data(0)) if jax.process_index() == 0 else None
 
