@@ -1,5 +1,6 @@
 """`from_pretrained` with repositories: the Hub's real cache layout, and a Hub that refuses."""
 
+import errno
 import gc
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from i1_model.formats.stored import open_stored
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 from i1_sample import Pipeline
 from i1_sample.loading import find_parts, locate
+from i1_sample.programs import Programs
 from PIL import Image
 from published import COMMIT, ENCODER, MODEL, VAE, snapshot, write_cache, write_encoder, write_vae
 
@@ -33,6 +36,24 @@ PROMPTS = ["a red circle", "two blue stars"]
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory) -> Path:
     return write_cache(tmp_path_factory.mktemp("hub"))
+
+
+@pytest.fixture(scope="module")
+def whole(filled: Path) -> Pipeline:
+    """The published repository; its compiled programs serve all tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        use(patch, filled)
+        return Pipeline.from_pretrained(MODEL)
+
+
+@pytest.fixture
+def compiled(whole: Pipeline, monkeypatch) -> None:
+    """Lets pipelines of the same configuration share the programs."""
+
+    def programs(config, **options):
+        return whole.programs if config == whole.config else Programs(config, **options)
+
+    monkeypatch.setattr("i1_sample.pipeline.Programs", programs)
 
 
 def use(monkeypatch, cache: Path) -> Path:
@@ -59,34 +80,49 @@ def latents(pipeline: Pipeline, **options) -> np.ndarray:
     return made
 
 
-def test_the_published_repository(cache: Path):
-    pipeline = Pipeline.from_pretrained(MODEL)
-    config = pipeline.config
-    assert (pipeline.name, pipeline.revision) == (MODEL, COMMIT)
+def test_the_published_repository(whole: Pipeline):
+    config = whole.config
+    assert (whole.name, whole.revision) == (MODEL, COMMIT)
+    assert whole.revisions == dict.fromkeys((MODEL, ENCODER, VAE), COMMIT)
     assert isinstance(config.text_encoders[0], T5GemmaEncoder)
     assert (config.text_encoders[0].depth, config.text_encoders[0].width) == (2, 16)
     assert isinstance(config.autoencoder, Flux2Autoencoder)
-    settings = pipeline.plan(PROMPTS).settings
+    settings = whole.plan(PROMPTS).settings
     assert (settings.num_steps, settings.guidance_scale) == (250, 12.0)
     assert repr(settings.solver) == "Euler()"
     assert (settings.time_grid.shift, settings.guidance.rescale) == (0.3, 1.0)  # pyright: ignore[reportAttributeAccessIssue]
-    whole = latents(pipeline)
-    assert np.isfinite(whole).all()
-    assert pipeline(PROMPTS[0], num_inference_steps=1).images[0].size == (16, 16)
-    offloaded = Pipeline.from_pretrained(MODEL, offload=True)
-    np.testing.assert_array_equal(latents(offloaded), whole)
-    np.testing.assert_array_equal(latents(offloaded), whole)
+    assert [image.size for image in whole(PROMPTS, num_inference_steps=2).images] == [(16, 16)] * 2
+    assert np.isfinite(latents(whole)).all()
 
 
-def test_offload_holds_one_part_at_a_time(cache: Path):
+def test_offload_holds_one_part_at_a_time(cache: Path, whole: Pipeline, compiled: None):
     pipeline = Pipeline.from_pretrained(MODEL, offload=True)
+    assert pipeline._params is None
     job = pipeline.plan(PROMPTS, num_inference_steps=1)
     texts = [weakref.ref(leaf) for leaf in jax.tree.leaves(pipeline.programs.encoder_params)]
-    assert pipeline._params is None
     for _ in pipeline.run(job):
         gc.collect()
         assert not any(text() for text in texts)
     assert pipeline._params is not None
+    np.testing.assert_array_equal(latents(pipeline), latents(whole))
+
+
+def test_every_part_shows_how_far_it_is_read(cache: Path, monkeypatch):
+    shown: dict[str, list[tuple[int, int]]] = {}
+
+    @contextmanager
+    def bar(what: str):
+        shown[what] = []
+        yield lambda done, total: shown[what].append((done, total))
+
+    for module in ("loading", "programs"):
+        monkeypatch.setattr(f"i1_sample.{module}.loading_bar", bar)
+    Pipeline.from_pretrained(MODEL)
+    assert list(shown) == [f"denoiser {MODEL}", f"text encoder {ENCODER}", f"autoencoder {VAE}"]
+    for calls in shown.values():
+        assert len(calls) > 20
+        assert calls == sorted(calls)
+        assert calls[-1][0] == calls[-1][1]
 
 
 def test_repositories_and_folders_that_convert_wrote(cache: Path, tmp_path: Path, monkeypatch):
@@ -118,7 +154,6 @@ def test_resolution_and_dtype(copied: Path):
     assert pipeline.config.latent_shape == (16, 16, 4)
     kernel = pipeline.params["backbone"]["x_embedder"]["proj"]["kernel"]
     assert (kernel[...].dtype, pipeline.config.compute_dtype) == ("bfloat16", "bfloat16")
-    assert latents(pipeline).shape == (2, 16, 16, 4)
     with pytest.raises(UserError, match="resolution 1000: use a positive multiple of 16"):
         find_parts(MODEL, resolution=1000)
     with pytest.raises(UserError, match=r"has no 1024_.*its resolutions are 256"):
@@ -155,7 +190,18 @@ def test_parts_by_path(copied: Path, tmp_path: Path):
 
 
 def test_names_and_revisions(cache: Path):
-    assert locate(MODEL, revision=COMMIT) == (snapshot(cache, MODEL), COMMIT)
+    at_commit = f"@{COMMIT}"
+    for name, revision in ((MODEL, COMMIT), (MODEL + at_commit, None), (MODEL + at_commit, COMMIT)):
+        path, found = locate(name, revision=revision)
+        assert found is not None
+        assert (path, found.repository, found.commit) == (snapshot(cache, MODEL), MODEL, COMMIT)
+    with pytest.raises(UserError, match="names revision '0123.*, and 'v1' is given as well: leave one out"):
+        locate(MODEL + at_commit, revision="v1")
+    parts = find_parts(MODEL + at_commit, text_encoder=ENCODER + at_commit, vae=VAE + at_commit)
+    assert parts.revisions == dict.fromkeys((MODEL, ENCODER, VAE), COMMIT)
+    assert parts.config == find_parts(MODEL).config
+    with pytest.raises(UserError, match=rf"{VAE} \(revision v2\) is neither a folder here nor in the Hub's"):
+        find_parts(MODEL, vae=f"{VAE}@v2")
     with pytest.raises(
         UserError, match=r"me/absent \(revision main\) is neither a folder here nor in the Hub's cache"
     ):
@@ -168,28 +214,79 @@ def test_names_and_revisions(cache: Path):
         locate("scene")
 
 
-def test_the_command(cache: Path, tmp_path: Path, capsys):
+def test_tiles_of_the_autoencoder(cache: Path):
+    assert find_parts(MODEL, vae_tile=64).config.autoencoder.tile == 32  # pyright: ignore[reportAttributeAccessIssue]
+    for tile in (32, 35):
+        with pytest.raises(UserError, match=f"vae tile {tile}: use a multiple of 2, at least 34"):
+            find_parts(MODEL, vae_tile=tile)
+
+
+def test_no_room_for_a_download(monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", full)
+    with pytest.raises(UserError, match=rf"cannot download {MODEL}: .*No space left on device"):
+        locate(MODEL)
+
+
+def command(*arguments: str) -> list[str]:
+    """The command with what the shared programs were compiled for: two rows, two steps of Euler."""
+    shape = ["--batch-size", "2", "--steps", "2", "--solver", "euler"]
+    return ["sample", PROMPTS[0], "--model", MODEL, *shape, *arguments]
+
+
+def test_the_command(cache: Path, compiled: None, tmp_path: Path, capsys):
     picture = tmp_path / "picture.png"
-    arguments = [
-        "sample",
-        PROMPTS[0],
-        "--model",
-        MODEL,
-        "--steps",
-        "2",
-        "--offload",
-        "--output",
-        str(picture),
-    ]
-    assert main([*arguments, "--preset", "fast"]) == 0
+    assert main(command("--offload", "--preset", "fast", "--output", str(picture))) == 0
     with Image.open(picture) as image:
         record, text = json.loads(image.text["i1"]), image.text["parameters"]  # pyright: ignore[reportAttributeAccessIssue]
     assert (record["model"], record["revision"], record["preset"]) == (MODEL, COMMIT, "fast")
-    assert (record["solver"], record["steps"]) == ({"component": "dpmpp_2m"}, 2)
+    assert record["revisions"] == dict.fromkeys((MODEL, ENCODER, VAE), COMMIT)
+    assert (record["solver"], record["steps"]) == ({"component": "euler"}, 2)
     assert f"Model: {MODEL}, Model hash: {COMMIT[:10]}" in text
-    capsys.readouterr()
-    assert main([*arguments, "--resolution", "1000"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def cut_json(path: Path) -> None:
+    path.write_text(path.read_text()[:20])
+
+
+@pytest.mark.parametrize(
+    ("repository", "name", "damage", "arguments", "message"),
+    [
+        (MODEL, "1024_resolution_checkpoint_torch.pt", cut, (), "is truncated, corrupted or not a checkpoint"),
+        (MODEL, "1024_resolution_checkpoint_torch.pt", flip, (), "is truncated, corrupted or not a checkpoint"),
+        (ENCODER, "model-00002-of-00004.safetensors", Path.unlink, (), "lacks model-00002-of-00004.safetensors"),
+        (ENCODER, "model-00002-of-00004.safetensors", cut, (), "is truncated or"),
+        (ENCODER, "tokenizer.json", cut_json, (), "is truncated or not a tokenizer"),
+        (ENCODER, "config.json", cut_json, (), "is truncated or not JSON"),
+        (VAE, "vae/diffusion_pytorch_model.safetensors", cut, (), "is truncated or"),
+        (VAE, "vae/config.json", Path.unlink, (), "has no config.json"),
+        (VAE, "vae/config.json", None, ("--resolution", "1000"), "resolution 1000: use a positive multiple of 16"),
+    ],
+)  # fmt: skip
+def test_what_is_damaged_is_one_line_and_leaves_no_picture(
+    copied: Path, tmp_path: Path, capsys, repository, name, damage, arguments, message
+):
+    if damage is not None:
+        damage(snapshot(copied, repository) / name)
+    picture = tmp_path / "pictures" / "picture.png"
+    status = main(command("--output", str(picture), *arguments))
+    captured = capsys.readouterr()
+    assert (status, captured.out) == (2, "")
+    assert message in captured.err
+    assert captured.err.count("\n") == 1
+    assert not list(picture.parent.iterdir())
 
 
 class Refusing(BaseHTTPRequestHandler):

@@ -33,6 +33,8 @@ class SampleOptions(TypedDict, total=False):
     num_images_per_prompt: int
     batch_size: int | None
     first_index: int
+    height: int | None
+    width: int | None
     solver: SolverConfig | Choice | None
     time_grid: TimeGridConfig | Choice
     guidance: GuidanceConfig | Choice
@@ -51,6 +53,8 @@ class Job:
         seed: of all noise.
         first_index: index k of the first image.
         batch_size: rows of every compiled batch; a last, smaller batch is padded.
+        height: pixels of every picture.
+        width: likewise.
         settings: the rest.
         preset: its name, when one was chosen.
     """
@@ -61,6 +65,8 @@ class Job:
     seed: int
     first_index: int
     batch_size: int
+    height: int
+    width: int
     settings: SampleSettings
     preset: str | None = None
 
