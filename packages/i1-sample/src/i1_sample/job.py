@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -49,6 +49,7 @@ class Job:
     Attributes:
         prompts: as given.
         rewritten: as encoded.
+        tokens: of the rewritten prompts, what each text encoder's `tokenize` returned.
         images_per_prompt: pictures of each prompt; those of one prompt are neighbours.
         seed: of all noise.
         first_index: index k of the first image.
@@ -68,6 +69,7 @@ class Job:
     height: int
     width: int
     settings: SampleSettings
+    tokens: Sequence[Mapping[str, np.ndarray]] = dataclasses.field(repr=False, compare=False)
     preset: str | None = None
 
     @property

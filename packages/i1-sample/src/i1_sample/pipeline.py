@@ -270,10 +270,10 @@ class Pipeline:
         )
         height, width = self.programs.picture_size(height, width)
         rewritten = component(RewriterConfig, rewriter).rewrite(prompts)
-        self.programs.tokenize(rewritten)  # refuses a bad prompt before any work
         return Job(
             prompts=prompts,
             rewritten=tuple(rewritten),
+            tokens=self.programs.tokenize(rewritten),
             images_per_prompt=num_images_per_prompt,
             seed=seed,
             first_index=first_index,

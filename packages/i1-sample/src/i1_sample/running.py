@@ -40,9 +40,10 @@ def run_job(
 
 def _encoded(programs: Programs, job: Job) -> Iterator[tuple[int, Any, Any]]:
     """Yields the index of the first prompt, the captions and the masks of every batch of prompts."""
-    for first in range(0, len(job.rewritten), job.batch_size):
-        prompts = _padded(job.rewritten[first : first + job.batch_size], job.batch_size)
-        tokens = programs.tokenize(prompts)
+    num_prompts, size = len(job.rewritten), job.batch_size
+    for first in range(0, num_prompts, size):
+        rows = _padded(range(first, min(first + size, num_prompts)), size)
+        tokens = [{name: array[rows] for name, array in of_encoder.items()} for of_encoder in job.tokens]
         captions = programs.encode(programs.encoder_params, tokens)
         yield first, captions, [of_encoder["mask"] for of_encoder in tokens]
 
