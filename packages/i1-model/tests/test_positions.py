@@ -31,7 +31,7 @@ def test_rotary_tables(resolution: int):
     assert default_axes(72) == AXES
     side, scale = resolution // 16, 256 / resolution
     lengths = (NUM_TEXT, 5)
-    mask = jnp.arange(NUM_TEXT) < jnp.array(lengths)[:, None]
+    mask = jnp.asarray(np.arange(NUM_TEXT) < np.array(lengths)[:, None])
     table = joint_table(mask, (side, side), AXES, (NUM_TEXT + 1, side, side), theta=THETA, scale=scale)
     found = np.asarray(table.cos) + 1j * np.asarray(table.sin)
     assert found.shape == (2, side * side + NUM_TEXT, 36)

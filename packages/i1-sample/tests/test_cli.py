@@ -116,7 +116,8 @@ def test_a_mistake_is_one_line_and_status_two(
 
 def test_no_room_for_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, data: bytes) -> None:
-        path.open("wb").write(data[:3])
+        with path.open("wb") as file:
+            file.write(data[:3])
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)

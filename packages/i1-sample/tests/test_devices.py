@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -11,11 +12,11 @@ import pytest
 from i1_sample.programs import Programs
 from i1_sample.solvers.one_step import Euler
 from i1_sample.testing.models import TINY
-from published import TEXT, write_encoder, write_published, write_vae
+from published import ENCODER, MODEL, TEXT, VAE, snapshot
 
 SPREAD = """
 import sys
-from pathlib import Path
+from dataclasses import replace
 import jax, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from i1_model.formats.stored import open_stored
@@ -32,42 +33,32 @@ indices = jax.device_put(
 noise, _ = Programs(TINY).start(np.uint32(7), indices, Euler(), (16, 16))
 assert len(noise.sharding.device_set) == 4
 
-folder, asked = Path(sys.argv[1]), {}
+(model, text, vae, found), asked = sys.argv[1:], {}
 def sharding(path, shape):
     asked[path] = place(path, shape)
     return asked[path]
 place = spread_over(jax.devices())
-parts = find_parts(folder / "model.pt", dtype="bfloat16", text_encoder=folder / "text", vae=folder / "vae",
-    sharding=sharding)
+parts = find_parts(model, dtype="bfloat16", text_encoder=text, vae=vae, sharding=sharding)
 params = parts.load_params()
 kernel = params["backbone"]["x_embedder"]["proj"]["kernel"][...]
 assert kernel.sharding == asked["backbone/x_embedder/proj/kernel"], asked
 assert (kernel.dtype, kernel.shape) == ("bfloat16", (2, 2, 4, 24))
 assert {shard.data.shape for shard in kernel.addressable_shards} == {(2, 2, 4, 6)}
-with open_stored(folder / "model.pt") as stored:
+with open_stored(model) as stored:
     whole = np.asarray(stored.arrays["x_embedder/proj/kernel"]).astype(kernel.dtype)
 np.testing.assert_array_equal(kernel, whole)
-programs = Programs(parts.config, sharding=sharding)
-(text,) = programs.text_encoders
-embed = text.params["embed"]
+texts = tuple(replace(text, dtype="float32") for text in parts.config.text_encoders)
+programs = Programs(replace(parts.config, text_encoders=texts), sharding=sharding)
+(encoder,) = programs.text_encoders
+embed = encoder.params["embed"]
 assert embed.sharding == asked["embed"]
 assert {shard.data.shape for shard in embed.addressable_shards} == {(9, 4)}
 weight = programs.autoencoder.params["decoder"]["conv_in"]["weight"][...]
 assert weight.sharding == asked["decoder/conv_in/weight"]
 caption = programs.encode(programs.encoder_params, programs.tokenize(["a red circle"]))[0]
 assert len(caption.sharding.device_set) == 4
-np.savez(folder / "found.npz", noise=noise, caption=caption)
+np.savez(found, noise=noise, caption=caption)
 """
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    pytest.importorskip("tokenizers", reason="tokenizers is not installed")
-    folder = tmp_path_factory.mktemp("spread")
-    write_published(folder / "model.pt")
-    write_encoder(folder / "text")
-    write_vae(folder / "vae")
-    return folder
 
 
 def noise(first: int, count: int) -> np.ndarray:
@@ -87,15 +78,19 @@ def test_any_batch(alone: np.ndarray, size: int) -> None:
         np.testing.assert_array_equal(noise(first, size), alone[first : first + size])
 
 
-def test_four_devices(alone: np.ndarray, folder: Path) -> None:
+def test_four_devices(alone: np.ndarray, published: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tokenizers", reason="tokenizers is not installed")
+    (model,) = snapshot(published, MODEL).glob("*.pt")
+    text = snapshot(published, ENCODER)
+    parts = [model, text, snapshot(published, VAE), tmp_path / "found.npz"]
     environment = {
         **os.environ,
         "JAX_PLATFORMS": "cpu",
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=4",
     }
-    subprocess.run([sys.executable, "-c", SPREAD, str(folder)], check=True, env=environment)
-    found = np.load(folder / "found.npz")
+    subprocess.run([sys.executable, "-c", SPREAD, *map(str, parts)], check=True, env=environment)
+    found = np.load(parts[-1])
     np.testing.assert_array_equal(found["noise"], alone)
-    encoder = TEXT.at(folder / "text").build()
+    encoder = replace(TEXT.at(text), dtype="float32").build()
     whole = jax.jit(encoder.encode)(encoder.params, encoder.tokenize(["a red circle"]))
-    np.testing.assert_allclose(found["caption"], whole, atol=0.02)  # bfloat16 rounds at other places
+    np.testing.assert_allclose(found["caption"], whole, atol=1e-5)

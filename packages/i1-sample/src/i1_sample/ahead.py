@@ -124,7 +124,7 @@ def _calls(
     captions = jax.eval_shape(programs.encode, programs.encoder_params, tokens)
     masks = [of_encoder["mask"] for of_encoder in tokens]
     conditioning = jax.eval_shape(
-        lambda p, c, m: programs.condition(p, c, m, settings.is_guided), params, captions, masks
+        lambda p, c, m: programs.condition(p, c, m, settings.is_guided, size), params, captions, masks
     )
     indices = jax.ShapeDtypeStruct((rows,), jnp.uint32)
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
@@ -135,7 +135,7 @@ def _calls(
 
     encode = programs.encode.trace(on_chip(programs.encoder_params), on_chip(tokens))
     condition = programs.condition.trace(
-        on_chip(params), on_chip(captions), on_chip(masks), settings.is_guided
+        on_chip(params), on_chip(captions), on_chip(masks), settings.is_guided, size
     )
     step = programs.step.trace(
         on_chip(params),

@@ -49,7 +49,7 @@ class Programs:
         self._sharding = sharding
         self._text_encoders: list[TextEncoder] | None = None
         self.encode = jax.jit(self._encode)
-        self.condition = jax.jit(self._condition, static_argnums=3)
+        self.condition = jax.jit(self._condition, static_argnums=(3, 4))
         self.select = jax.jit(self._select)
         self.start = jax.jit(self._start, static_argnums=(2, 3))
         self.step = jax.jit(self._step, static_argnums=(7, 8))
@@ -115,7 +115,7 @@ class Programs:
         if size != (config.resolution, config.resolution):
 
             def attempt(params: Any) -> None:
-                self._sized(params, self._latent_size(size))
+                self._denoiser(params, self._latent_size(size))
 
             jax.eval_shape(attempt, self._shapes[1])
         return size
@@ -124,12 +124,9 @@ class Programs:
         factor = self.config.autoencoder.factor
         return size[0] // factor, size[1] // factor
 
-    def _denoiser(self, params: Any) -> Denoiser:
-        return nnx.merge(self._shapes[0], params)
-
-    def _sized(self, params: Any, size: tuple[int, int]) -> Denoiser:
-        denoiser = self._denoiser(params)
-        denoiser.set_size(*size)
+    def _denoiser(self, params: Any, latent_size: tuple[int, int]) -> Denoiser:
+        denoiser = nnx.merge(self._shapes[0], params)
+        denoiser.set_size(*latent_size)
         return denoiser
 
     def tokenize(self, prompts: Sequence[str]) -> list[dict[str, np.ndarray]]:
@@ -152,7 +149,9 @@ class Programs:
             for encoder, frozen, of_encoder in zip(self.text_encoders, encoder_params, tokens, strict=True)
         ]
 
-    def _condition(self, params: Any, captions: list[jax.Array], masks: list[Any], guided: bool) -> Any:
+    def _condition(
+        self, params: Any, captions: list[jax.Array], masks: list[Any], guided: bool, size: tuple[int, int]
+    ) -> Any:
         """Adapts P encoded prompts.
 
         Args:
@@ -160,12 +159,13 @@ class Programs:
             captions: what `encode` returned.
             masks: (P, T) bool of every text encoder.
             guided: whether the unconditional branch follows, with the null captions and the prompts' masks.
+            size: height and width of the pictures in pixels, for the positions of their tokens.
 
         Returns:
             A conditioning of P rows, or 2P when guided.
         """
         masks = [jnp.asarray(mask, bool) for mask in masks]
-        denoiser = self._denoiser(params)
+        denoiser = self._denoiser(params, self._latent_size(size))
         if not guided:
             return denoiser.condition(captions, masks)
         num_prompts = masks[0].shape[0]
@@ -222,7 +222,7 @@ class Programs:
         Returns:
             Latents at t_next and the next carry.
         """
-        denoiser, flow = self._sized(params, (x.shape[1], x.shape[2])), self.config.flow
+        denoiser, flow = self._denoiser(params, (x.shape[1], x.shape[2])), self.config.flow
 
         def predict(x: jax.Array, t: jax.Array) -> jax.Array:
             times = jnp.full(x.shape[:1], t, jnp.float32)

@@ -30,7 +30,9 @@ def run_job(
         programs.release_text_encoders()
     for first, captions, masks in encoded:
         params = load_params()
-        conditioning = programs.condition(params, captions, masks, job.settings.is_guided)
+        conditioning = programs.condition(
+            params, captions, masks, job.settings.is_guided, (job.height, job.width)
+        )
         last = min(first + size, len(job.rewritten))
         stop = last * job.images_per_prompt
         for start in range(first * job.images_per_prompt, stop, size):
