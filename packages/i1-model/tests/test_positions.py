@@ -60,7 +60,7 @@ def test_tables_of_the_torch_form(resolution: int):
 
 @pytest.mark.parametrize("resolution", [256, 512, 1024])
 def test_sinusoidal_table(resolution: int):
-    width, side, scale = 2016, resolution // 16, 256 / resolution
+    width, side, scale = 144, resolution // 16, 256 / resolution
     table = sinusoidal_table(width, (side, side), scale)
     assert table.shape == (1, side * side, width)
     quarter = width // 4
