@@ -99,7 +99,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--shift", type=float, metavar="S", help=f"of the time grid; 0 is none ({model_default})")
     for name, kind, default in _COMPONENTS:
         flag, names = f"--{name.replace('_', '-')}", ", ".join(get_registry().components(kind))
-        told = default or "euler, or the preset's"
+        told = default or "the preset's or the model's"
         add(flag, default=default, metavar="NAME", help=f"{names} (default: {told})")
     add(
         "--preset",

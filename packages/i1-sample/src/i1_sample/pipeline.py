@@ -238,8 +238,7 @@ class Pipeline:
             first_index: k of the first image, to make later images of a series alone.
             height: of the pictures in pixels, a multiple of 16 for i1; None is the model's resolution.
             width: likewise. Positions are computed for the size, as for the aspect ratios of training.
-            solver: an object, a registered name, or a mapping with the name under `component`; Euler's
-                unless a preset says otherwise.
+            solver: an object, a registered name, or a mapping with the name under `component`.
             time_grid: likewise.
             guidance: likewise.
             rewriter: likewise.
