@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 from i1_hooks import UserError
 from i1_hooks.cli import main
+from i1_model.formats.stored import StoredModel
 from i1_sample.loading import locate
 from published import ENCODER, MODEL, VAE, snapshot
 
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
 pytest.importorskip("tokenizers", reason="tokenizers is not installed")
-COMMAND = ("sample", "a red circle", "--model", MODEL, "--steps", "1")
+COMMAND = ("sample", "a red circle", "--model", MODEL, "--steps", "1", "--offload")
 
 
 def test_no_room_for_a_download(monkeypatch):
@@ -65,10 +66,12 @@ SECOND_SHARD = "model-00002-of-*.safetensors"
     ],
 )
 def test_what_is_damaged_is_one_line_and_leaves_no_picture(
-    copied: Path, tmp_path: Path, capsys, repository, name, damage, message
+    copied: Path, tmp_path: Path, capsys, monkeypatch, repository, name, damage, message
 ):
     (path,) = snapshot(copied, repository).glob(name)
     damage(path)
+    if damage is not flip:  # which only shows when all is read; whatever else is found before that
+        monkeypatch.setattr(StoredModel, "load", None)
     picture = tmp_path / "pictures" / "picture.png"
     status = main([*COMMAND, "--output", str(picture)])
     captured = capsys.readouterr()

@@ -75,6 +75,8 @@ def find_parts(
 ) -> Parts:
     """Finds a model and its frozen parts, downloading what is not here; arguments as `from_pretrained`'s.
 
+    The files of the frozen parts are checked here, so that damage is not found after hours of sampling.
+
     Raises:
         UserError: when a part cannot be had, or does not fit the others.
     """
@@ -195,6 +197,7 @@ def _text_encoder(
             f"text encoder {folder} gives {found.width} channels, the model was trained on {config.width} of "
             f"{config.repository}: give a folder with that one"
         )
+    found.check()
     return found
 
 
@@ -218,7 +221,9 @@ def _autoencoder(
     instead = "a folder as autoencoder (vae=, --vae)"
     folder = _folder(config.path, config.repository, given, _VAE_FILES, instead, snapshots)
     inside = folder / "vae"
-    return dataclasses.replace(config, path=str(inside if inside.is_dir() else folder))
+    config = dataclasses.replace(config, path=str(inside if inside.is_dir() else folder))
+    config.check()
+    return config
 
 
 def _folder(

@@ -98,6 +98,21 @@ class PretrainedAutoencoder(AutoencoderConfig):
             sharding: where each array goes; its path is the stored name with `/` for `.`.
             progress: told how far reading is.
         """
+        graphdef, treedef, arrays = self._find()
+        reader = ArrayReader(total_bytes(arrays.values()), sharding=sharding, progress=progress)
+        values = [reader.read(path, array) for path, array in arrays.items()]
+        return LoadedAutoencoder(self, graphdef, jax.tree.unflatten(treedef, values))
+
+    def check(self) -> None:
+        """Checks that the weights in `path` are whole and fit, without reading them.
+
+        Raises:
+            UserError: as `build`.
+        """
+        self._find()
+
+    def _find(self) -> tuple[Any, Any, dict[str, LazyArray]]:
+        """Returns the network's graph, the structure of its parameters, and their arrays."""
         page = f"https://huggingface.co/{self.repository}"
         how = f"accept its licence at {page} to download it" if self.gated else f"download it from {page}"
         where = f"the subfolder vae of {self.repository} ({how})"
@@ -117,10 +132,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
                 f"says channels {self.channels} and factor {self.factor}"
             )
         graphdef, expected = nnx.split(network)
-        arrays = _stored_arrays(folder, expected, self.stored)
-        reader = ArrayReader(total_bytes(arrays.values()), sharding=sharding, progress=progress)
-        values = [reader.read(path, array) for path, array in arrays.items()]
-        return LoadedAutoencoder(self, graphdef, jax.tree.unflatten(jax.tree.structure(expected), values))
+        return graphdef, jax.tree.structure(expected), _stored_arrays(folder, expected, self.stored)
 
     def build_abstract(self) -> LoadedAutoencoder:
         """Returns the autoencoder of the published sizes with the shapes of its weights; no file is read.

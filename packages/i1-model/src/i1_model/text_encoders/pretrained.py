@@ -17,7 +17,7 @@ from i1_model.formats.loading import Progress, Sharding
 from i1_model.formats.safetensors_file import read_json
 from i1_model.text_encoders.base import TextEncoderConfig, Tokens
 from i1_model.text_encoders.tokenizer import PromptTokenizer, read_tokenizer
-from i1_model.text_encoders.weights import Layout, load_weights, shapes
+from i1_model.text_encoders.weights import Layout, check_weights, load_weights, shapes
 
 CONFIG_FILE = "config.json"
 ConfigT = TypeVar("ConfigT", bound="PretrainedEncoder")
@@ -132,20 +132,8 @@ class PretrainedEncoder(TextEncoderConfig):
         Raises:
             UserError: without a path, or when the folder does not fit this configuration.
         """
-        folder = self._folder()
-        found = _settings(type(self), folder)
-        different = [
-            f"{name} is {value} there and {getattr(self, name)} here"
-            for name, value in found.items()
-            if getattr(self, name) != value
-        ]
-        if different:
-            raise UserError(
-                f"{folder / CONFIG_FILE} is of another model: {', '.join(different)}; choose the preset "
-                f"that fits ({', '.join(self.presets)}) or {type(self).__name__}.from_folder"
-            )
         return load_weights(
-            folder,
+            self._fitting_folder(),
             self.layout(),
             self.dtype,
             prefixes=self.prefixes,
@@ -153,6 +141,15 @@ class PretrainedEncoder(TextEncoderConfig):
             sharding=sharding,
             progress=progress,
         )
+
+    def check(self) -> None:
+        """Checks that the weights in `path` are whole and fit, without reading them.
+
+        Raises:
+            UserError: as `load`.
+        """
+        folder = self._fitting_folder()
+        check_weights(folder, self.layout(), prefixes=self.prefixes, ignored=self.ignored)
 
     def build(self) -> PretrainedTextEncoder:
         """Returns the encoder with its tokenizer and weights; nothing is downloaded.
@@ -174,6 +171,22 @@ class PretrainedEncoder(TextEncoderConfig):
         read.
         """
         return PretrainedTextEncoder(self, self.shapes(), WordlessTokenizer(self.num_tokens))
+
+    def _fitting_folder(self) -> Path:
+        """Returns the folder, whose `config.json` has these sizes."""
+        folder = self._folder()
+        found = _settings(type(self), folder)
+        different = [
+            f"{name} is {value} there and {getattr(self, name)} here"
+            for name, value in found.items()
+            if getattr(self, name) != value
+        ]
+        if different:
+            raise UserError(
+                f"{folder / CONFIG_FILE} is of another model: {', '.join(different)}; choose the preset "
+                f"that fits ({', '.join(self.presets)}) or {type(self).__name__}.from_folder"
+            )
+        return folder
 
     def _folder(self) -> Path:
         where = f"https://huggingface.co/{self.repository}"

@@ -83,14 +83,7 @@ def load_weights(
         UserError: for an absent, truncated or foreign file, and for all names that are missing, unknown or of
             another shape, together.
     """
-    tensors = find_tensors(folder)
-    leaves: list[Stored] = jax.tree.leaves(dict(layout))
-    embed = cast(Stored, layout["embed"])
-    anchors = [name for name in (embed.name, embed.alternative) if name]
-    prefix = next((p for p in prefixes if any(p + anchor in tensors for anchor in anchors)), prefixes[0])
-    sources = {leaf: _sources(leaf, prefix, tensors) for leaf in leaves}
-    _check(folder, sources, tensors, re.compile(ignored), prefix)
-
+    sources, tensors = _find(folder, layout, prefixes, ignored)
     read = {name: tensors[name].astype(dtype) for names in sources.values() for name in names}
     reader = ArrayReader(total_bytes(read.values()), sharding=sharding, progress=progress)
 
@@ -100,6 +93,37 @@ def load_weights(
         return reader.stack(place, arrays) if leaf.layers else reader.read(place, arrays[0])
 
     return jax.tree_util.tree_map_with_path(load, dict(layout))
+
+
+def check_weights(
+    folder: Path, layout: Layout, *, prefixes: Sequence[str] = ("",), ignored: str = r"(?!)"
+) -> None:
+    """Checks that a folder holds the parameters of a layout, from the headers alone.
+
+    Args:
+        folder: as for `load_weights`.
+        layout: likewise.
+        prefixes: likewise.
+        ignored: likewise.
+
+    Raises:
+        UserError: likewise.
+    """
+    _find(folder, layout, prefixes, ignored)
+
+
+def _find(
+    folder: Path, layout: Layout, prefixes: Sequence[str], ignored: str
+) -> tuple[dict[Stored, list[str]], dict[str, LazyArray]]:
+    """Returns the stored names of every leaf, and the folder's tensors."""
+    tensors = find_tensors(folder)
+    leaves: list[Stored] = jax.tree.leaves(dict(layout))
+    embed = cast(Stored, layout["embed"])
+    anchors = [name for name in (embed.name, embed.alternative) if name]
+    prefix = next((p for p in prefixes if any(p + anchor in tensors for anchor in anchors)), prefixes[0])
+    sources = {leaf: _sources(leaf, prefix, tensors) for leaf in leaves}
+    _check(folder, sources, tensors, re.compile(ignored), prefix)
+    return sources, tensors
 
 
 def _sources(leaf: Stored, prefix: str, tensors: Mapping[str, LazyArray]) -> list[str]:
