@@ -58,18 +58,6 @@ def random_kill(seed, places):
     return KILL.format(place=place, step=step, seconds=rng.uniform(0, 1.5))
 
 
-SLOW = """
-import time
-from i1_train.metrics import Metrics
-add = Metrics.add
-def slow(self, step, *rest):
-    add(self, step, *rest)
-    if step > 2:
-        time.sleep(0.3)
-Metrics.add = slow
-"""
-
-
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory, compiled):
     """An uninterrupted run of 12 steps."""
@@ -133,7 +121,7 @@ def test_killed_many_times(straight, tmp_path, compiled):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signals_save_before_leaving(straight, tmp_path, compiled, number):
     workdir = tmp_path / "run"
-    process = runs.start(workdir, compiled, before=SLOW, wait=False)
+    process = runs.start(workdir, compiled, before=runs.SLOW, wait=False)
     deadline = time.monotonic() + 300
     while not (workdir / "metrics.jsonl").exists() or len(runs.metrics(workdir)) < 3:
         assert process.poll() is None, process.communicate()
