@@ -96,8 +96,8 @@ def run(
         workdir / "sheet.png"
     )
     (lora,) = (workdir / "run").glob(f"checkpoints/{recipe.steps}/model/*.safetensors")
-    measures = [measure(images) for measure in (ground, objects) for images in pictures]
-    return Result(*measures, seconds, lora.stat().st_size)
+    (before, after), (objects_before, objects_after) = map(ground, pictures), map(objects, pictures)
+    return Result(before, after, objects_before, objects_after, seconds, lora.stat().st_size)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
