@@ -3,8 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from i1_hooks import UserError
-from i1_model.attention import attention, target_platform, xla_attention
-from i1_model.attention_kernels import splash_attention
+from i1_model.attention import attention, xla_attention
+from i1_model.attention_kernels import equal_block, longest_block, splash_attention
+from i1_model.target import target_platform
 from jax.test_util import check_grads
 
 
@@ -78,6 +79,15 @@ def test_softmax_is_float32_for_bfloat16():
     np.testing.assert_allclose(out.astype(jnp.float32), exact, atol=2e-2)
 
 
+def test_blocks_of_the_splash_kernel_are_equal_and_hold_all_tokens():
+    assert equal_block(4352, 2176) == 2176
+    assert equal_block(4352, 1536) == 1536
+    assert equal_block(1280, 2176) == equal_block(1280, 1536) == 1280
+    assert equal_block(2177, 2176) == 1152
+    assert equal_block(1, 512) == 128
+    assert longest_block("v5p") > longest_block("v6e") > longest_block("a chip of tomorrow")
+
+
 def test_splash_agrees_with_outputs_and_gradients():
     q, k, v, mask = make(queries=130, keys=140, dim=16)
 
@@ -85,7 +95,7 @@ def test_splash_agrees_with_outputs_and_gradients():
         return lambda q, k, v: jnp.sum(jnp.sin(run(q, k, v)))
 
     def kernel(q, k, v):
-        return splash_attention(q, k, v, mask, interpret=True)
+        return splash_attention(q, k, v, mask, longest_block=128, interpret=True)
 
     expected = jax.value_and_grad(loss(lambda *x: xla_attention(*x, mask)), argnums=(0, 1, 2))(q, k, v)
     actual = jax.value_and_grad(loss(kernel), argnums=(0, 1, 2))(q, k, v)

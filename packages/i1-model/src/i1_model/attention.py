@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-from collections.abc import Iterator
 from typing import Literal, get_args
 
 import jax
@@ -14,6 +11,7 @@ from jax import Array
 
 from i1_model.remat import saved
 from i1_model.sharding import DimName, active_mesh, axis_size, per_shard
+from i1_model.target import active_chip, active_platform
 
 AttentionName = Literal["auto", "xla", "plain", "cudnn", "splash"]
 LOWEST = jnp.finfo(jnp.float32).min
@@ -25,23 +23,6 @@ SPLASH_LENGTH = 512
 """On TPU `auto` takes the splash kernel from this number of keys on,"""
 SPLASH_HEAD = 256
 """and up to this head width."""
-
-_target: contextvars.ContextVar[str | None] = contextvars.ContextVar("i1_attention_target", default=None)
-
-
-@contextlib.contextmanager
-def target_platform(platform: Literal["cpu", "gpu", "tpu"]) -> Iterator[None]:
-    """Traces attention for another platform than this machine's, for ahead-of-time compilation."""
-    token = _target.set(platform)
-    try:
-        yield
-    finally:
-        _target.reset(token)
-
-
-def active_platform() -> str:
-    """Returns the platform that is traced for: that of `target_platform`, else this machine's."""
-    return _target.get() or jax.default_backend()
 
 
 def attention(
@@ -104,13 +85,13 @@ def _attention(q: Array, k: Array, v: Array, mask: Array | None, implementation:
             raise UserError(f"attention 'cudnn' {problem}; use 'auto' or 'xla'")
         return cudnn_attention(q, k, v, mask)
     if implementation == "splash":
-        from i1_model.attention_kernels import splash_attention
+        from i1_model.attention_kernels import longest_block, splash_attention
 
         if platform != "tpu":
             raise UserError(
                 f"attention 'splash' needs a TPU and this runs on {platform}; use 'auto' or 'xla'"
             )
-        return splash_attention(q, k, v, mask)
+        return splash_attention(q, k, v, mask, longest_block=longest_block(active_chip()))
     raise unknown("attention implementation", implementation, get_args(AttentionName))
 
 

@@ -7,13 +7,13 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from i1_model.attention import target_platform
 from i1_model.checkpoint import read_config
 from i1_model.compiled.chips import find_chip
 from i1_model.compiled.report import compile_report
 from i1_model.compiled.topology import topology_devices
 from i1_model.config import ModelConfig
 from i1_model.sizes import NUM_HEADS, model_config
+from i1_model.target import target_platform
 from jax.sharding import SingleDeviceSharding
 
 from i1_sample.models import find_model
@@ -72,7 +72,7 @@ def compile_sampling(
     config = config if dtype is None else dataclasses.replace(config, compute_dtype=dtype)
     devices = topology_devices(topology)
     chip = find_chip(topology.split(":")[0])
-    with target_platform("tpu"):
+    with target_platform("tpu", chip.name):
         calls = _calls(config, settings, batch_size, SingleDeviceSharding(devices[0]))
         reports = {name: compile_report(traced, chip, {"data": 1}) for name, (traced, _) in calls.items()}
     counts = {name: count for name, (_, count) in calls.items()}

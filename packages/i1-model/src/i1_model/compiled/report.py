@@ -27,7 +27,7 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
     Keys are described in `docs/performance.md`. Of a program that does not fit, memory alone is known.
 
     Args:
-        traced: what `jax.jit(...).trace(...)` gave.
+        traced: what `jax.jit(...).trace(...)` gave, with the compiler's options in `jax.jit`.
         chip: what it is compiled for.
         mesh: sizes of the axes, in the order in which devices are counted.
     """
@@ -35,7 +35,7 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
     lowered = traced.lower(lowering_platforms=("tpu",))
     begin, begin_cpu = time.perf_counter(), time.process_time()
     try:
-        compiled = lowered.compile(compiler_options=dict(chip.compiler_options))
+        compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
