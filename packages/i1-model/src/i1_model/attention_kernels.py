@@ -32,7 +32,7 @@ def cudnn_problem(q: Array) -> str | None:
 
 def cudnn_attention(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
     """Runs cuDNN's fused attention; arguments as for `attention`."""
-    q, mask = _open_empty_rows(q, mask)
+    q, mask = open_empty_rows(q, mask)
     full = None if mask is None else mask[:, None, None, :]
     return jax.nn.dot_product_attention(q, k, v, mask=full, implementation="cudnn")
 
@@ -46,7 +46,9 @@ def splash_attention(
     longest_block: int = SMALL_BLOCK,
     interpret: bool = False,
 ) -> Array:
-    """Runs the splash kernel; arguments as for `attention`.
+    """Runs JAX's splash kernel; arguments as for `attention`.
+
+    Every row of the mask has a valid key.
 
     Lengths are padded to equal blocks of a multiple of 128; keys that are padding or masked get another
     segment than the queries.
@@ -62,7 +64,6 @@ def splash_attention(
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernel
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
-    q, mask = _open_empty_rows(q, mask)
     num_queries, num_keys, num_heads = q.shape[1], k.shape[1], q.shape[2]
     if mask is None:
         mask = jnp.ones((q.shape[0], num_keys), bool)
@@ -115,7 +116,7 @@ def _pad_tokens(x: Array, multiple: int) -> Array:
     return jnp.pad(x, ((0, 0), (0, -x.shape[1] % multiple), *((0, 0),) * (x.ndim - 2)))
 
 
-def _open_empty_rows(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
+def open_empty_rows(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
     """Makes rows without any valid key uniform without a kernel's help: zero queries, every key valid."""
     if mask is None:
         return q, None
