@@ -39,6 +39,7 @@ class Chip:
     Attributes:
         name: as topologies begin with.
         memory: bytes of its high-bandwidth memory.
+        bandwidth: bytes per second that it reads and writes there.
         clock: cycles per second; the peak is `peak / clock` operations per cycle.
         links: bytes per second that it sends and receives over its links to other chips, together.
         lanes: a matrix product's dimensions fill up to a multiple of this.
@@ -48,6 +49,7 @@ class Chip:
 
     name: str
     memory: int
+    bandwidth: float
     clock: float
     links: float
     lanes: int
@@ -71,6 +73,7 @@ CHIPS = {
         Chip(
             name="v5p",
             memory=95 * GIB,
+            bandwidth=2765e9,
             clock=1.75e9,
             links=600e9,
             lanes=128,
@@ -80,6 +83,7 @@ CHIPS = {
         Chip(
             name="v6e",
             memory=32 * GIB,
+            bandwidth=1640e9,
             clock=1.75e9,
             links=448e9,
             lanes=256,

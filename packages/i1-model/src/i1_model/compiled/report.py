@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from i1_model.compiled.chips import Chip
-from i1_model.compiled.cycles import KINDS, estimated_cycles
+from i1_model.compiled.cycles import KINDS, estimated_cycles, unestimated_bytes
 from i1_model.compiled.hlo import parse_module
 from i1_model.compiled.products import Products, count_products
 from i1_model.compiled.traffic import traffic
@@ -85,6 +85,7 @@ def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str
             "cycles": {kind: cycles[kind] for kind in KINDS},
             "kernels": len(products.kernels),
             "kernel_seconds": kernel_seconds,
+            "unestimated_seconds": unestimated_bytes(module) / chip.bandwidth,
             "share_of_peak": products.flops / num_devices / seconds / chip.peak,
             "collective_bytes": sent,
             "collective_seconds": sum(sent.values()) / chip.links,
