@@ -22,7 +22,7 @@ LANES = 128
 LOGITS_BYTES = 5 * 2**20
 """Logits of one block of queries; the backward pass holds a few arrays of this size."""
 MOST_KEYS = 8192
-"""With more, not even the smallest block fits."""
+"""Up to here keys, values and their gradients of a head fit beside the logits."""
 _VMEM_BYTES = 64 * 2**20
 _MANY_HEADS = 4
 _BLOCK_COST = 64
