@@ -97,7 +97,7 @@ def test_threads_change_nothing():
 
 def test_hosts_share_a_batch():
     whole, state = stream()
-    parts = [stream(host_index=i, host_count=2) for i in range(2)]
+    parts = [stream(rows=rows) for rows in ([0, 1], [2, 3])]
     assert all(position == state for _, position in parts)
     for batch, left, right in zip(whole, parts[0][0], parts[1][0], strict=True):
         assert batch["key"] == left["key"] + right["key"]

@@ -95,6 +95,24 @@ def test_large_sources_are_shuffled_too() -> None:
     assert max(numbers) > SMALL // 2
 
 
+def test_a_cut_set_has_the_same_records_in_every_epoch_and_with_every_seed() -> None:
+    cut = replace(DATA, max_records=10)
+    plain = Counter({f"n{i}": 2 for i in range(0, 50, 5)})
+    filtered = Counter({f"n{i}": 2 for i in (1, 5, 10, 16, 20, 25, 31, 35, 40, 46)})
+    for seed in (1, 2):
+        assert Counter(all_keys(take(open_batches(cut, seed=seed), 2))) == plain
+        with_filter = open_batches(replace(cut, filters=(HasCaptionFilter(),)), seed=seed)
+        assert Counter(all_keys(take(with_filter, 2))) == filtered
+    assert_same(take(open_batches(replace(DATA, max_records=50)), 6), take(open_batches(), 6))
+    by_size = replace(cut, sources=(Numbers(), Numbers(name="m", size=5)), mixing=BySizeMixing())
+    keys = all_keys(take(open_batches(by_size), 3))
+    assert Counter(key[0] for key in keys) == {"n": 20, "m": 10}
+    with pytest.raises(UserError, match=r"made with max_records 10, the data now has None"):
+        open_batches().set_state(open_batches(cut).get_state())
+    with pytest.raises(UserError, match=r"data\.max_records must be at least 0, got -1"):
+        replace(DATA, max_records=-1)
+
+
 def test_captions_are_drawn_anew_on_every_visit() -> None:
     batches = open_batches()
     drawn: dict[str, set[str]] = {}
@@ -152,18 +170,18 @@ def test_a_state_counts_what_was_returned_not_what_was_prefetched() -> None:
 
 def test_hosts_share_every_batch() -> None:
     whole = take(open_batches(), 7)
-    hosts = [take(open_batches(host_index=index, host_count=5), 7) for index in range(5)]
+    shares = ([0, 5], [1, 2, 3, 4], [4, 9], [6, 7, 8, 9])  # in pieces, of unlike size, shared
+    hosts = [take(open_batches(rows=rows), 7) for rows in shares]
     for step, batch in enumerate(whole):
-        parts = [host[step] for host in hosts]
-        assert all(len(part["key"]) == 2 for part in parts)
-        assert [caption for part in parts for caption in part["caption"]] == batch["caption"]
-        np.testing.assert_array_equal(np.concatenate([part["image"] for part in parts]), batch["image"])
+        for rows, host in zip(shares, hosts, strict=True):
+            assert host[step]["caption"] == [batch["caption"][row] for row in rows]
+            np.testing.assert_array_equal(host[step]["image"], batch["image"][rows])
 
 
 def test_a_position_carries_over_to_other_batch_sizes_and_hosts() -> None:
     before = open_batches()
     take(before, 3)
-    after = open_batches(batch_size=4, host_index=1, host_count=2)
+    after = open_batches(batch_size=4, rows=range(2, 4))
     after.set_state(before.get_state())
     following = all_keys(take(before, 2))
     assert next(after)["key"] == following[2:4]
@@ -241,9 +259,9 @@ def test_an_error_of_the_tokenizer_reaches_the_caller() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"batch_size": 0}, "positive multiple"),
-        ({"batch_size": 9, "host_count": 2}, "multiple of the 2 hosts, got 9"),
-        ({"host_index": 2, "host_count": 2}, "host_index"),
+        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 9, "rows": [8, 9]}, r"rows must be some of 0..8, got \[8, 9\]"),
+        ({"rows": []}, "rows must be some of"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"config": replace(DATA, sources=(Numbers(size=0),))}, "holds no records"),

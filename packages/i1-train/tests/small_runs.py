@@ -30,17 +30,30 @@ def run(workdir, *assignments):
     return train(recipe(*assignments), workdir)
 
 
-def start(workdir, compiled, *assignments, before="", wait=True):
-    """Runs `i1 train` in a process of its own, after the Python code `before`."""
-    flags = [flag for assignment in (*SETTINGS, *assignments) for flag in ("--set", assignment)]
+SLOW = """
+import time
+from i1_train.metrics import Metrics
+add = Metrics.add
+def slow(self, step, *rest):
+    add(self, step, *rest)
+    if step > 2:
+        time.sleep(0.3)
+Metrics.add = slow
+"""
+
+
+def start(workdir, compiled, *assignments, before="", wait=True, flags=(), devices=1):
+    """Runs `i1 train` in a process of its own with fake devices, after the Python code `before`."""
+    settings = [flag for assignment in (*SETTINGS, *assignments) for flag in ("--set", assignment)]
     code = f"{before}\nimport sys\nfrom i1_hooks.cli import main\nsys.exit(main(sys.argv[1:]))"
     environment = {
         **os.environ,
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}",
         "JAX_COMPILATION_CACHE_DIR": str(compiled),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "train", "scenes-tiny", "--workdir", str(workdir), *flags],
+        [sys.executable, "-c", code, "train", "scenes-tiny", "--workdir", str(workdir), *settings, *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

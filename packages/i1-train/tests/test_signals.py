@@ -24,3 +24,14 @@ def test_on_several_hosts_all_stop_at_the_step_they_agreed_on(monkeypatch):
     with StopRequest() as stop:
         assert signal.getsignal(signal.SIGTERM) is usual
         assert [stop.at(step) for step in (2, 3, 4)] == [None, None, "SIGTERM"]
+
+
+def test_on_several_hosts_ctrl_c_asks_all(monkeypatch):
+    sent = []
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    with StopRequest():
+        handler = signal.getsignal(signal.SIGINT)
+        monkeypatch.setattr(os, "kill", lambda *arguments: sent.append(arguments))
+        handler(signal.SIGINT, None)
+        assert signal.getsignal(signal.SIGINT) is not handler
+    assert sent == [(os.getpid(), signal.SIGTERM)]

@@ -9,6 +9,7 @@ the next visits of one bucket instead (`i1_data.buckets.Planner`); a position th
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -20,6 +21,7 @@ from i1_hooks import UserError
 from i1_data import images
 from i1_data.buckets import Planner, nearest_bucket
 from i1_data.config import DataConfig
+from i1_data.cut import candidates, num_places
 from i1_data.sources import Record, Source
 
 MAX_ATTEMPTS = 1000
@@ -35,8 +37,7 @@ def make_batches(
     batch_size: int,
     seed: int,
     tokenize: Callable[[list[str]], Any],
-    host_index: int = 0,
-    host_count: int = 1,
+    rows: Sequence[int] | None = None,
 ) -> Batches:
     """Opens the sources and returns the stream of batches from its beginning.
 
@@ -45,21 +46,20 @@ def make_batches(
         batch_size: images per training step over all hosts.
         seed: fixes shuffling, caption draws and the replacement of filtered records.
         tokenize: what turns the captions of a batch into `"tokens"`; called in background threads.
-        host_index: which part of every batch this process reads: rows `host_index * n` to
-            `(host_index + 1) * n` with `n = batch_size / host_count`. The parts of all hosts together are the
-            batch of a single host.
-        host_count: the number of processes that share every batch.
+        rows: which rows of every batch this process reads, all by default. On several hosts each names those
+            of its devices; together they are the batch of a single host.
 
     Raises:
         UserError: for sources that cannot be opened, a mixing that does not fit, or numbers out of range.
     """
-    if not 0 <= host_index < host_count:
-        raise UserError(f"host_index must be in 0..{host_count - 1}, got {host_index}")
-    if batch_size < 1 or batch_size % host_count:
-        raise UserError(f"batch_size must be a positive multiple of the {host_count} hosts, got {batch_size}")
+    if batch_size < 1:
+        raise UserError(f"batch_size must be at least 1, got {batch_size}")
+    rows = range(batch_size) if rows is None else rows
+    if not rows or min(rows) < 0 or max(rows) >= batch_size:
+        raise UserError(f"rows must be some of 0..{batch_size - 1}, got {list(rows)}")
     if not 0 <= seed < 2**32:
         raise UserError(f"seed must be in 0..{2**32 - 1}, got {seed}")
-    return Batches(config, batch_size, seed, tokenize, host_index, host_count)
+    return Batches(config, batch_size, seed, tokenize, rows)
 
 
 class Batches:
@@ -76,22 +76,21 @@ class Batches:
         batch_size: int,
         seed: int,
         tokenize: Callable[[list[str]], Any],
-        host_index: int,
-        host_count: int,
+        rows: Sequence[int],
     ) -> None:
         self._config = config
         self._batch_size = batch_size
         self._seed = seed
         self._tokenize = tokenize
-        self._host_index = host_index
-        self._host_count = host_count
+        self._rows = rows
         self._sources = [source.build() for source in config.sources]
         self._sizes = [len(source) for source in self._sources]
         for source, size in zip(config.sources, self._sizes, strict=True):
             if size == 0:
                 raise UserError(f"{source} holds no records")
-        self._proportions = config.mixing.proportions(self._sizes)
-        visits = _visits(self._sizes, self._proportions, seed)
+        places = [num_places(size, config.max_records) for size in self._sizes]
+        self._proportions = config.mixing.proportions(places)
+        visits = _visits(places, self._proportions, seed)
         draw = functools.partial(_draw, config, self._sources)
         self._records = visits.seed(seed).random_map(draw)
         # Equal seeds and steps: a visit chooses the same record here as above.
@@ -107,12 +106,10 @@ class Batches:
                 planned,
             )
             self._planned, self._taken = self._planner.state(), 0
-            num_rows = self._batch_size // self._host_count
-            own = slice(self._host_index * num_rows, (self._host_index + 1) * num_rows)
-            batches = _PlannedBatches(self._records, self._planner, own, self._collate)
+            batches = _PlannedBatches(self._records, self._planner, self._rows, self._collate)
         else:
-            rows = _HostRows(self._records, position, self._batch_size, self._host_index, self._host_count)
-            batches = rows.batch(self._batch_size // self._host_count, batch_fn=self._collate)
+            own = _OwnRows(self._records, position, self._batch_size, self._rows)
+            batches = own.batch(len(self._rows), batch_fn=self._collate)
         num_threads = self._config.num_threads if self._config.prefetch else 0
         read = grain.ReadOptions(
             num_threads=num_threads, prefetch_buffer_size=self._config.prefetch if num_threads else 0
@@ -151,6 +148,7 @@ class Batches:
             "seed": self._seed,
             "sizes": list(self._sizes),
             "proportions": list(self._proportions),
+            **({"max_records": self._config.max_records} if self._config.max_records else {}),
             **(
                 {"buckets": [list(b) for b in self._config.buckets], **self._planned}
                 if self._config.buckets
@@ -166,7 +164,7 @@ class Batches:
                 where it would mean other images.
         """
         here = self.get_state()
-        for name in ("seed", "sizes", "proportions", "buckets"):
+        for name in ("seed", "sizes", "proportions", "max_records", "buckets"):
             if state.get(name) != here.get(name):
                 raise UserError(
                     f"the saved data position was made with {name} {state.get(name)}, "
@@ -181,7 +179,7 @@ class Batches:
 
 
 def _visits(sizes: Sequence[int], proportions: Sequence[float], seed: int) -> grain.MapDataset:
-    """Returns the endless sequence of (source, record) indices: shuffled every epoch, then mixed."""
+    """Returns the endless sequence of (source, place) indices: shuffled every epoch, then mixed."""
     parts: list[grain.MapDataset] = []
     for source, size in enumerate(sizes):
         if size <= SMALL:
@@ -193,8 +191,8 @@ def _visits(sizes: Sequence[int], proportions: Sequence[float], seed: int) -> gr
     return grain.MapDataset.mix(parts, weights=proportions) if len(parts) > 1 else parts[0]
 
 
-def _pair(source: int, record: int) -> tuple[int, int]:
-    return source, record
+def _pair(source: int, place: int) -> tuple[int, int]:
+    return source, place
 
 
 def _draw(
@@ -230,20 +228,21 @@ def _choose(
 ) -> Record:
     """Returns the record of one visit.
 
-    A record that a filter drops is replaced by a random one of the same source, so that proportions hold
-    whatever the filters drop.
+    A record that a filter drops is replaced by another one of the same source (`i1_data.cut.candidates`), so
+    that proportions hold whatever the filters drop.
     """
-    source_index, record_index = visit
+    source_index, place = visit
     source = sources[source_index]
     where = config.sources[source_index]
-    for _ in range(MAX_ATTEMPTS):
-        record: Record = source[int(record_index)]
+    size = len(source)
+    numbers = candidates(size, num_places(size, config.max_records), place, rng)
+    for number in itertools.islice(numbers, MAX_ATTEMPTS):
+        record: Record = source[number]
         try:
             if all(keeper.keep(record) for keeper in config.filters):
                 return record
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
-        record_index = rng.integers(len(source))
     raise UserError(
         f"{where}: {', '.join(map(str, config.filters))} dropped {MAX_ATTEMPTS} records in a row; "
         "loosen them or leave this source out"
@@ -277,36 +276,34 @@ class _PlannedBatches(grain.MapDataset):
         self,
         parent: grain.MapDataset,
         planner: Planner,
-        own: slice,
+        rows: Sequence[int],
         collate: Callable[[Sequence[Any]], dict[str, Any]],
     ) -> None:
         super().__init__(parent)
         self._planner = planner
-        self._own = own
+        self._rows = rows
         self._collate = collate
 
     def __len__(self) -> int:
         return sys.maxsize
 
     def __getitem__(self, index: Any) -> Any:
-        return self._collate([self._parent[visit] for visit in self._planner.plan(index).visits[self._own]])
+        visits = self._planner.plan(index).visits
+        return self._collate([self._parent[visits[row]] for row in self._rows])
 
 
-class _HostRows(grain.MapDataset):
+class _OwnRows(grain.MapDataset):
     """The rows of every batch that belong to one host, from a position of the stream on."""
 
-    def __init__(
-        self, parent: grain.MapDataset, position: int, batch_size: int, host_index: int, host_count: int
-    ) -> None:
+    def __init__(self, parent: grain.MapDataset, position: int, batch_size: int, rows: Sequence[int]) -> None:
         super().__init__(parent)
         self._offset = position
         self._batch_size = batch_size
-        self._rows = batch_size // host_count
-        self._first = host_index * self._rows
+        self._rows = rows
 
     def __len__(self) -> int:
-        return (sys.maxsize - self._offset) // self._batch_size * self._rows
+        return (sys.maxsize - self._offset) // self._batch_size * len(self._rows)
 
     def __getitem__(self, index: Any) -> Any:
-        batch, row = divmod(index, self._rows)
-        return self._parent[self._offset + batch * self._batch_size + self._first + row]
+        batch, row = divmod(index, len(self._rows))
+        return self._parent[self._offset + batch * self._batch_size + self._rows[row]]

@@ -11,6 +11,7 @@ from i1_hooks import Component, hookimpl
 def i1_solvers() -> list[Component]:
     """Offers the solvers; the names are those of the field."""
     one_step, multistep = "i1_sample.solvers.one_step", "i1_sample.solvers.multistep"
+    ancestral = "i1_sample.solvers.ancestral"
     return [
         Component("euler", f"{one_step}:Euler", "order 1, one evaluation per step; as published"),
         Component("heun", f"{one_step}:Heun", "order 2, two evaluations per step"),
@@ -18,6 +19,7 @@ def i1_solvers() -> list[Component]:
         Component("rk4", f"{one_step}:RungeKutta4", "order 4, four evaluations per step"),
         Component("ab2", f"{multistep}:AdamsBashforth2", "order 2, one evaluation per step"),
         Component("ab3", f"{multistep}:AdamsBashforth3", "order 3, one evaluation per step"),
+        Component("ancestral", f"{ancestral}:Ancestral", "Euler with fresh noise, order 1 without"),
         Component("dpmpp_2m", f"{multistep}:DPMSolverPP2M", "DPM-Solver++(2M) for flow matching, order 2"),
     ]
 

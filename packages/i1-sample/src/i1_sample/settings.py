@@ -29,12 +29,14 @@ class SamplingDefaults:
         guidance_scale: w; 1 is no guidance.
         shift: of the time grid.
         rescale: of the guidance.
+        solver: the integrator's registered name.
     """
 
     steps: int = 250
     guidance_scale: float = 12.0
     shift: float = 0.3
     rescale: float = 1.0
+    solver: str = "euler"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +45,11 @@ class Preset:
 
     Attributes:
         steps: steps of the solver; None leaves the model's.
-        solver: the integrator.
+        solver: the integrator; None leaves the model's.
     """
 
     steps: int | None = None
-    solver: str = "euler"
+    solver: str | None = None
 
 
 PRESETS = {"fast": Preset(steps=30, solver="dpmpp_2m")}
@@ -103,7 +105,7 @@ def resolve_settings(
     guidance_scale: float | None = None,
     guidance_rescale: float | None = None,
     shift: float | None = None,
-    solver: SolverConfig | Choice = "euler",
+    solver: SolverConfig | Choice | None = None,
     time_grid: TimeGridConfig | Choice = "shifted",
     guidance: GuidanceConfig | Choice = "cfg",
 ) -> SampleSettings:
@@ -124,7 +126,7 @@ def resolve_settings(
     return SampleSettings(
         num_steps=defaults.steps if num_inference_steps is None else num_inference_steps,
         guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
-        solver=component(SolverConfig, solver),
+        solver=component(SolverConfig, defaults.solver if solver is None else solver),
         time_grid=_with_field(grid, "shift", shift),
         guidance=_with_field(combination, "rescale", guidance_rescale),
     )

@@ -14,12 +14,11 @@ from types import TracebackType
 from typing import Any
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from i1_hooks import UserError
-from jax.experimental import multihost_utils
 
-from i1_train.checkpoint_files import DamagedError, replace_folder, verify, write_manifest
+from i1_train.agreement import exchange, together
+from i1_train.checkpoint_files import DamagedError, reason, replace_folder, verify, write_manifest
 from i1_train.snapshot import safe_to_read
 
 FORMAT = "i1-checkpoint"
@@ -28,7 +27,8 @@ RECORD = "run.json"
 STATE = "state"
 MODEL = "model"
 SCORE = "score"
-BARRIER_SECONDS = 1200
+ORBAX_SECONDS = 7 * 86400
+"""How long orbax may take: long, since it looks at the clock on the wall, which may jump during a write."""
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,12 @@ class Checkpoints:
         self._join()
         temporary = self.folder / f".saving-{step}"
         try:
-            if jax.process_index() == 0:
-                self._make_room(temporary, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
-            _barrier(f"begin-{step}")
+            with together("checkpoint begins"):
+                if jax.process_index() == 0:
+                    self._make_room(temporary, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
             state = safe_to_read(state)
             if self._orbax is None:
-                self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler())
+                self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler(), ORBAX_SECONDS)
             self._orbax.save((temporary / STATE).absolute(), args=ocp.args.StandardSave(state))
         except (OSError, ValueError) as error:
             raise self._failed(step, error) from error
@@ -122,13 +122,19 @@ class Checkpoints:
         )
         self._thread.start()
 
+    def is_writing(self) -> bool:
+        """Says whether a checkpoint is being written; every host must ask, and hears the same."""
+        writing = self._thread is not None and self._thread.is_alive()
+        return "yes" in exchange("checkpoint is being written", "yes" if writing else "no")
+
     def finished(self) -> list[Path]:
         """Returns the checkpoints that became complete since the last call, without waiting.
 
         Raises:
-            UserError: when the disk is full or may not be written; earlier checkpoints are intact.
+            UserError: when the disk is full or may not be written; earlier checkpoints are intact. On several
+                hosts, which come here at different moments, `begin` and `wait` raise it.
         """
-        if self._thread is not None and not self._thread.is_alive():
+        if self._thread is not None and not self._thread.is_alive() and jax.process_count() == 1:
             self._join()
         complete, self._complete = self._complete, []
         return complete
@@ -187,20 +193,21 @@ class Checkpoints:
         """Completes a checkpoint, in the background; an error waits for the next call from the run."""
         first = jax.process_index() == 0
         try:
-            try:
+            with together("checkpoint is written"):
+                try:
+                    if first:
+                        text = json.dumps(record, indent=2) + "\n"
+                        (temporary / RECORD).write_text(text, encoding="utf-8")
+                        if write_extra is not None:
+                            write_extra(temporary)
+                finally:
+                    orbax.wait_until_finished()
+            with together("checkpoint is listed"):
+                write_manifest(temporary, jax.process_index(), jax.process_count())
+            with together("checkpoint is complete"):
                 if first:
-                    (temporary / RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-                    if write_extra is not None:
-                        write_extra(temporary)
-            finally:
-                orbax.wait_until_finished()
-            _barrier(f"written-{step}")
-            write_manifest(temporary, jax.process_index(), jax.process_count())
-            _barrier(f"listed-{step}")
-            if first:
-                replace_folder(temporary, self.path(step))
-                self._prune()
-            _barrier(f"done-{step}")
+                    replace_folder(temporary, self.path(step))
+                    self._prune()
         except (OSError, ValueError) as error:
             self._error = self._failed(step, error)
         except Exception as error:  # whatever it is, the run must hear of it
@@ -209,16 +216,14 @@ class Checkpoints:
             self._complete.append(self.path(step))
 
     def _failed(self, step: int, error: Exception) -> UserError:
-        shutil.rmtree(self.folder / f".saving-{step}", ignore_errors=True)
+        if jax.process_index() == 0:
+            shutil.rmtree(self.folder / f".saving-{step}", ignore_errors=True)
         done = self.steps()
         rest = (
             f"the last good checkpoint is {self.path(done[-1])}" if done else "there is no earlier checkpoint"
         )
-        reason = (
-            error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
-        )
         return UserError(
-            f"cannot write checkpoint {self.path(step)}: {reason}; {rest}; free space and run again"
+            f"cannot write checkpoint {self.path(step)}: {reason(error)}; {rest}; free space and run again"
         )
 
     def _prune(self) -> None:
@@ -291,12 +296,4 @@ def _damage(folder: Path) -> str:
         verify(folder, jax.process_index(), jax.process_count())
     except DamagedError as damage:
         reason = str(damage)
-    if jax.process_count() == 1:
-        return reason
-    bad = np.asarray(multihost_utils.process_allgather(np.asarray(bool(reason))))
-    return reason or (f"seen by host {int(bad.argmax())}" if bad.any() else "")
-
-
-def _barrier(name: str) -> None:
-    """Waits for the other hosts, from any thread, without using their devices."""
-    ocp.multihost.get_barrier_sync_fn()(key=f"i1-checkpoint-{name}", timeout_ms=BARRIER_SECONDS * 1000)
+    return next(filter(None, exchange("damage", reason)), "")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from i1_hooks import CommandParser
+
+from i1_train.hosts import HostLostError, add_flags, find_meeting, joined
 
 EPILOG = """\
 Running the same command again goes on where the run stopped. `steps`, `checkpoint_every` and `seed` are
@@ -23,8 +26,8 @@ def main(argv: Sequence[str]) -> int:
     """Trains a recipe.
 
     Returns:
-        0 when done, 1 when the run was interrupted (the state is saved), its loss is not finite or spikes, or
-        a program that was compiled only does not fit.
+        0 when done, 1 when the run was interrupted (the state is saved), its loss is not finite or spikes,
+        another host was lost, or a program that was compiled only does not fit.
 
     Raises:
         UserError: for an unknown recipe, a setting that does not fit, or a workdir that cannot be used.
@@ -77,29 +80,40 @@ def main(argv: Sequence[str]) -> int:
         help="with --compile-only: latents and embeddings come with the batch, the encoders are left out",
     )
     parser.add_argument("--json", metavar="F", help="with --compile-only: write the report to this file")
+    add_flags(parser)
     arguments = parser.parse_args(argv)
     if arguments.compile_only and arguments.topology is None:
         parser.error("--topology is missing: name a TPU slice, as in --topology v5p:4x4x4")
     if not arguments.compile_only and (arguments.topology or arguments.json or arguments.cached):
         parser.error("--topology, --cached and --json go with --compile-only")
+    if arguments.profile < 0:
+        parser.error(f"--profile {arguments.profile}: trace at least 1 step")
+    if arguments.show:
+        from i1_hooks import to_json
 
+        print(to_json(load(arguments)), end="")
+        return 0
+    if arguments.compile_only:
+        return compile_only(load(arguments), arguments.topology, arguments.json, cached=arguments.cached)
+    if arguments.workdir is None:
+        load(arguments)  # a mistake in the recipe is told first
+        parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
+    command = ["i1", *plugin_flags(), "train", *argv]
+    try:
+        with joined(find_meeting(arguments, os.environ)):  # first, so that all hosts hear of a mistake on one
+            return run(load(arguments), arguments.workdir, command, arguments.profile)
+    except HostLostError as error:
+        print(f"i1: error: {error}", file=sys.stderr)
+        return 1
+
+
+def load(arguments: argparse.Namespace) -> Any:
+    """Returns the recipe with its settings."""
     from i1_train.recipes import load_recipe
 
     starts = {"init_from": arguments.init_from, "from_stage": arguments.from_stage}
     assignments = [f"{name}={value}" for name, value in starts.items() if value is not None]
-    config = load_recipe(arguments.recipe, [*arguments.assignments, *assignments])
-    if arguments.show:
-        from i1_hooks import to_json
-
-        print(to_json(config), end="")
-        return 0
-    if arguments.compile_only:
-        return compile_only(config, arguments.topology, arguments.json, cached=arguments.cached)
-    if arguments.workdir is None:
-        parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
-    if arguments.profile < 0:
-        parser.error(f"--profile {arguments.profile}: trace at least 1 step")
-    return run(config, arguments.workdir, ["i1", *plugin_flags(), "train", *argv], arguments.profile)
+    return load_recipe(arguments.recipe, [*arguments.assignments, *assignments])
 
 
 def plugin_flags() -> list[str]:
@@ -115,8 +129,6 @@ def plugin_flags() -> list[str]:
 
 def compile_only(config, topology: str, json_file: str | None, *, cached: bool) -> int:
     """Compiles the step for a TPU slice and prints the report; 0 when the step fits, 1 when it does not."""
-    import os
-
     os.environ["JAX_PLATFORMS"] = "cpu"
     from pathlib import Path
 
@@ -134,26 +146,28 @@ def compile_only(config, topology: str, json_file: str | None, *, cached: bool) 
 
 def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     """Trains and prints how it ended."""
-    import logging
+    import jax
 
     from i1_train.compilation_cache import enable_compilation_cache
     from i1_train.host_memory import keep_host_memory
     from i1_train.incidents import BadStepError
     from i1_train.loop import train
+    from i1_train.quiet import quiet_libraries
     from i1_train.signals import RunInterruptedError
 
-    for name in ("absl", "asyncio"):  # orbax's tracebacks of what is one line of ours
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quiet_libraries()
     enable_compilation_cache()
     keep_host_memory()
     try:
         step = train(config, workdir, profile=profile)
     except RunInterruptedError as stop:
-        print(f"i1: {stop}; go on with: {shlex.join(command)}", file=sys.stderr)
+        if jax.process_index() == 0:
+            print(f"i1: {stop}; go on with: {shlex.join(command)}", file=sys.stderr)
         return 1
     except BadStepError as error:
         print(f"i1: error: {error}", file=sys.stderr)
         return 1
     model = shlex.quote(f"{workdir}/checkpoints/{step}/model")
-    print(f"done: {step} steps in {workdir}; sample with: i1 sample PROMPT --model {model}")
+    if jax.process_index() == 0:
+        print(f"done: {step} steps in {workdir}; sample with: i1 sample PROMPT --model {model}")
     return 0

@@ -34,12 +34,14 @@ class SamplingDefaults:
         guidance_scale: classifier-free guidance, 1 for none.
         shift: of the time grid, 0 or 1 for none.
         rescale: how much of the guided velocity's standard deviation is put back, 0 to 1.
+        solver: the integrator's registered name.
     """
 
     steps: int = 250
     guidance_scale: float = 12.0
     shift: float = 0.3
     rescale: float = 1.0
+    solver: str = "euler"
 
 
 @dataclass(frozen=True, kw_only=True)

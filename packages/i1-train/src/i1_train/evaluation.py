@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -13,6 +14,7 @@ from i1_data.pipeline import make_batches
 from i1_train.config import TrainConfig
 from i1_train.objectives import Example
 from i1_train.parts import Parts
+from i1_train.placement import Placement
 from i1_train.step import encode_captions, to_float
 
 LOSS = "held_out/loss"
@@ -22,9 +24,7 @@ SEED = 2**31 - 1
 Measure = Callable[[Any, Any], dict[str, jax.Array]]
 
 
-def make_held_out(
-    config: TrainConfig, parts: Parts, to_device: Callable[[dict[str, Any]], Any]
-) -> Measure | None:
+def make_held_out(config: TrainConfig, parts: Parts, placement: Placement) -> Measure | None:
     """Reads the held-out pictures and returns the function `(state, constants) -> metrics`.
 
     It measures the averaged weights: `held_out/loss`, and `held_out/time_T` for every time. Like a step it
@@ -33,7 +33,7 @@ def make_held_out(
     Args:
         config: the recipe.
         parts: the built objects.
-        to_device: moves a batch of the input pipeline.
+        placement: where batches live.
 
     Returns:
         `None` when the recipe holds nothing out.
@@ -44,9 +44,12 @@ def make_held_out(
     if not config.held_out.sources:
         return None
     times = jnp.asarray(config.held_out.times, jnp.float32)
-    batches = [to_device(batch) for batch in read_batches(config, parts)]
+    batches = [
+        placement.put_batch({"image": batch["image"], "tokens": batch["tokens"]})
+        for batch in read_batches(config, parts, placement.rows)
+    ]
 
-    @jax.jit
+    @functools.partial(jax.jit, out_shardings=placement.scalar)
     def losses_of(state: Any, constants: Any, batch: Any, key: jax.Array) -> jax.Array:
         """Returns the mean loss (T,) of a batch at every time."""
         flow = config.model.flow
@@ -80,8 +83,8 @@ def make_held_out(
     return measure
 
 
-def read_batches(config: TrainConfig, parts: Parts) -> list[dict[str, Any]]:
-    """Reads the held-out pictures into memory, this host's rows of each batch."""
+def read_batches(config: TrainConfig, parts: Parts, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """Reads these rows of each batch of held-out pictures into memory."""
     data = DataConfig(
         sources=config.held_out.sources,
         resolution=config.data.resolution,
@@ -93,8 +96,7 @@ def read_batches(config: TrainConfig, parts: Parts) -> list[dict[str, Any]]:
         batch_size=config.batch_size,
         seed=SEED,
         tokenize=parts.tokenize,
-        host_index=jax.process_index(),
-        host_count=jax.process_count(),
+        rows=rows,
     )
     try:
         return [next(batches) for _ in range(-(-config.held_out.num_images // config.batch_size))]

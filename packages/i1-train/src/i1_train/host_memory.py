@@ -5,15 +5,17 @@ from __future__ import annotations
 import ctypes
 import sys
 
-M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # malloc.h of glibc
+M_TRIM_THRESHOLD, M_MMAP_MAX, M_ARENA_MAX = -1, -4, -8  # malloc.h of glibc
 NEVER = -1
 
 
 def keep_host_memory() -> bool:
-    """Tells glibc's malloc to keep large freed blocks; call it before the first program runs.
+    """Tells glibc's malloc to keep large freed blocks; call it before JAX starts its threads.
 
     XLA takes the temporary memory of a CPU program from malloc and frees it after every call. By default
-    malloc maps such blocks anew each time, and the system zeroes them page by page. See `man 3 mallopt`.
+    malloc maps such blocks anew each time, and the system zeroes them page by page. A thread's own arena
+    cannot hold a block of more than 64 MB and maps it whatever the settings, so there is one arena for all.
+    See `man 3 mallopt`.
 
     Returns:
         whether it was done; elsewhere than in glibc on Linux nothing is changed.
@@ -23,4 +25,5 @@ def keep_host_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(M_MMAP_MAX, 0)) and bool(mallopt(M_TRIM_THRESHOLD, NEVER))
+    settings = ((M_ARENA_MAX, 1), (M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER))
+    return all(bool(mallopt(name, value)) for name, value in settings)

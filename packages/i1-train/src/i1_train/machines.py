@@ -109,7 +109,7 @@ def choose_machine(machines: Sequence[Machine], name: str, num_devices: int, kin
     return machine
 
 
-def check_batch(machine: Machine, batch_size: int, grad_accumulation: int, num_hosts: int) -> None:
+def check_batch(machine: Machine, batch_size: int, grad_accumulation: int) -> None:
     """Makes sure that a batch can be cut over a machine.
 
     Raises:
@@ -122,8 +122,4 @@ def check_batch(machine: Machine, batch_size: int, grad_accumulation: int, num_h
             f"batch_size {batch_size}{parts} does not divide among data x fsdp = {machine.data} x "
             f"{machine.fsdp} = {shards} of machine {machine.name!r}; use a multiple of "
             f"{shards * grad_accumulation}"
-        )
-    if batch_size % num_hosts:
-        raise UserError(
-            f"batch_size {batch_size} does not divide among {num_hosts} hosts; use a multiple of it"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +36,7 @@ class Placement:
         state: shardings like the training state.
         constants: shardings like the frozen arrays.
         batch: sharding of every array of a batch.
+        batch_size: rows of a batch.
         scalar: sharding of metrics.
     """
 
@@ -41,17 +44,37 @@ class Placement:
     state: Any
     constants: Any
     batch: NamedSharding
+    batch_size: int
     scalar: NamedSharding
 
+    @functools.cached_property
+    def rows(self) -> tuple[int, ...]:
+        """Which rows of every batch live on this host's devices, ascending.
+
+        Hosts among which a mesh divides tokens or heads have the same rows.
+        """
+        parts = self.batch.addressable_devices_indices_map((self.batch_size,)).values()
+        return tuple(sorted({row for (part,) in parts for row in range(*part.indices(self.batch_size))}))
+
     def put_batch(self, batch: Any) -> Any:
-        """Starts the transfer of this host's part of a batch; returns arrays of the whole batch."""
-        return jax.tree.map(
-            lambda array: jax.make_array_from_process_local_data(self.batch, np.asarray(array)), batch
-        )
+        """Starts the transfer of this host's `rows` of a batch; returns arrays of the whole batch."""
+
+        def put(array: Any) -> jax.Array:
+            own = np.asarray(array)
+            shape = (self.batch_size, *own.shape[1:])
+
+            def part(index: tuple[slice, ...]) -> np.ndarray:
+                first, last, _ = index[0].indices(self.batch_size)
+                begin = bisect.bisect_left(self.rows, first)
+                return own[begin : begin + last - first]
+
+            return jax.make_array_from_callback(shape, self.batch, part)
+
+        return jax.tree.map(put, batch)
 
     def put_constants(self, constants: Any) -> Any:
         """Returns frozen arrays, equal on every host, where they live."""
-        return jax.tree.map(_put, constants, self.constants)
+        return jax.tree.map(put_whole, constants, self.constants)
 
     def shapes(self, state: Any) -> Any:
         """Returns the shapes of a state with their shardings, as a checkpoint is restored into."""
@@ -62,9 +85,13 @@ class Placement:
         )
 
 
-def _put(array: Any, sharding: NamedSharding) -> jax.Array:
-    if jax.process_count() == 1 or jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+def put_whole(array: Any, sharding: NamedSharding) -> jax.Array:
+    """Returns an array that every host has whole where it lives."""
+    if sharding.is_fully_addressable:
         return jax.device_put(array, sharding)
+    if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
+        data = put_whole(jax.random.key_data(array), sharding)
+        return jax.random.wrap_key_data(data, impl=jax.random.key_impl(array))
     host = np.asarray(array)
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
@@ -76,8 +103,7 @@ def find_machine(config: TrainConfig, devices: Sequence[Any]) -> Machine:
         UserError: when the devices or the batch do not fit it.
     """
     machine = choose_machine(config.machines, config.machine, len(devices), device_kind(devices[0]))
-    num_hosts = len({device.process_index for device in devices})
-    check_batch(machine, config.batch_size, config.grad_accumulation, num_hosts)
+    check_batch(machine, config.batch_size, config.grad_accumulation)
     return machine
 
 
@@ -113,5 +139,6 @@ def make_placement(
         state=state_shardings(state, parts.network.shapes, config.sharding, mesh),
         constants=constant_shardings(constants, mesh),
         batch=batch_sharding(mesh),
+        batch_size=config.batch_size,
         scalar=replicated(mesh),
     )

@@ -15,6 +15,7 @@ import numpy as np
 from i1_data.pipeline import Batches, make_batches
 from i1_hooks import UserError, to_dict
 
+from i1_train.agreement import check_alike, check_shared, together
 from i1_train.callbacks import notify
 from i1_train.checkpoints import MODEL, SCORE, Checkpoints
 from i1_train.config import TrainConfig
@@ -76,7 +77,7 @@ class Run:
     data_seconds: float = 0.0
 
     def to_device(self, batch: dict[str, Any]) -> Batch:
-        """Starts the transfer of what the step reads; on several hosts each gives its part of the batch."""
+        """Starts the transfer of what the step reads; on several hosts each gives its rows of the batch."""
         return self.placement.put_batch({"image": batch["image"], "tokens": batch["tokens"]})
 
     def next_batch(self) -> dict[str, Any]:
@@ -139,13 +140,32 @@ class Run:
         self.checkpoints.begin(step, self.state, record, write_extra)
         self.metrics.restart_clock()
 
+    def save_and_wait(self) -> Path:
+        """Saves the finished step at once, and returns the checkpoint.
+
+        While one is being written, that one is waited for instead: whoever sent the signal waits too, and the
+        few steps since then are computed again, bit for bit.
+
+        Raises:
+            UserError: when the disk is full or may not be written.
+        """
+        if self.checkpoints.is_writing():
+            self.metrics.flush()
+        else:
+            self.begin_checkpoint()
+        return self.checkpoints.wait()
+
     def announce_checkpoints(self) -> None:
         """Tells plugins about checkpoints that are complete now, and loggers about the pictures they drew.
 
         Raises:
             UserError: when one could not be written.
         """
-        for folder in self.checkpoints.finished():
+        folders = self.checkpoints.finished()
+        if not folders:
+            return
+        self.metrics.flush()
+        for folder in folders:
             step = int(folder.name)
             if jax.process_index() == 0:
                 notify(
@@ -156,7 +176,7 @@ class Run:
                     prompts=self.config.preview_prompts,
                 )
                 self.metrics.log_images(step, self.workdir / "samples")
-            self.metrics.restart_clock()
+        self.metrics.restart_clock()
 
     def finish(self) -> None:
         """Waits for the last checkpoint, announces it, and writes the report of the run."""
@@ -180,20 +200,26 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
     Raises:
         UserError: for a workdir or data that do not fit, a full disk, a device without memory.
     """
-    machine = find_machine(config, jax.devices())
-    parts = build_parts(on_machine(config, machine))
+    check_alike("recipe", to_dict(config))
+    check_alike("installation", versions())
     first = jax.process_index() == 0
     with contextlib.ExitStack() as stack:
-        workdir = stack.enter_context(open_workdir(workdir, config, first=first))
-        batches = make_batches(
-            config.data,
-            batch_size=config.batch_size,
-            seed=config.seed,
-            tokenize=parts.tokenize,
-            host_index=jax.process_index(),
-            host_count=jax.process_count(),
-        )
-        stack.callback(batches.close)
+        with together("preparation"):
+            machine = find_machine(config, jax.devices())
+            parts = build_parts(on_machine(config, machine))
+            workdir = stack.enter_context(open_workdir(workdir, config, first=first))
+            constants, shapes = parts.constants(config.seed), state_shapes(parts)
+            placement = make_placement(config, parts, shapes, constants, machine, jax.devices())
+            batches = make_batches(
+                config.data,
+                batch_size=config.batch_size,
+                seed=config.seed,
+                tokenize=parts.tokenize,
+                rows=placement.rows,
+            )
+            stack.callback(batches.close)
+        check_shared(workdir)
+        check_alike("data", batches.get_state())
         checkpoints = stack.enter_context(
             Checkpoints(
                 workdir / "checkpoints",
@@ -202,10 +228,7 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
                 keep_best=config.keep_best,
             )
         )
-        constants = parts.constants(config.seed)
-        shapes = state_shapes(parts)
         stack.enter_context(explained(config, shapes, jax.eval_shape(lambda: constants)))
-        placement = make_placement(config, parts, shapes, constants, machine, jax.devices())
         constants = placement.put_constants(constants)
         state = restore(config, parts, placement, constants["key"], checkpoints, batches)
         step = int(state["step"])
@@ -215,6 +238,8 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
         metrics = Metrics(workdir, config, step, display, find_chip(config, parts, constants))
         stack.callback(metrics.close)
         train_step = make_step(config, parts, placement)
+        if profile:
+            train_step = stack.enter_context(traced(train_step, workdir / "profile", profile))
         run = Run(
             config=config,
             workdir=workdir,
@@ -223,15 +248,16 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
             step=step,
             placement=placement,
             constants=constants,
-            train_step=traced(train_step, workdir / "profile", profile) if profile else train_step,
+            train_step=train_step,
             batches=batches,
             checkpoints=checkpoints,
             metrics=metrics,
             display=display,
         )
-        run.held_out = make_held_out(config, parts, run.to_device)
-        if first:  # only now, since a mistake found above shall claim nothing
-            write_json(workdir / CONFIG, to_dict(config))
+        with together("beginning"):
+            run.held_out = make_held_out(config, parts, placement)
+            if first:  # only now, since a mistake found above shall claim nothing
+                write_json(workdir / CONFIG, to_dict(config))
         display.say(opening_line(config, parts, machine, workdir, step))
         notify("i1_run_started", workdir=workdir, recipe=config.recipe, step=step)
         status = "failed"
@@ -263,13 +289,15 @@ def restore(
     restored = checkpoints.restore(template)
     if restored is None:
         if config.from_stage is not None:
-            return next_stage(config.from_stage, config, template, lambda: init_state(parts, key))
+            new_key = jax.random.key(config.seed)  # a closure may not hold what lives on several hosts
+            return next_stage(config.from_stage, config, template, lambda: init_state(parts, new_key))
         state = jax.jit(lambda key: init_state(parts, key), out_shardings=placement.state)(key)
         return state if config.init_from is None or config.lora.is_on else with_weights(state, config)
     check_base(parts.base, restored.record.get("base"))
-    for reason in restored.rejected:
-        print(f"i1: warning: {reason}; going on from step {restored.record['step']}", file=sys.stderr)
-    warn_of_versions(restored.record)
+    if jax.process_index() == 0:
+        for reason in restored.rejected:
+            print(f"i1: warning: {reason}; going on from step {restored.record['step']}", file=sys.stderr)
+        warn_of_versions(restored.record)
     batches.set_state(restored.record["data"])
     return restored.state
 

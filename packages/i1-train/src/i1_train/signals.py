@@ -19,7 +19,8 @@ class RunInterruptedError(RuntimeError):
 class StopRequest:
     """Watches for SIGINT and SIGTERM while the block runs; a second signal has its usual effect at once.
 
-    On several hosts jax watches for SIGTERM instead, on any of them, and makes all stop at the same step.
+    On several hosts jax watches for SIGTERM instead, on any of them, and makes all stop at the same step;
+    SIGINT becomes a SIGTERM.
 
     Attributes:
         name: of the signal that came, or None.
@@ -31,11 +32,12 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         alone = jax.process_count() == 1
-        if (
-            alone and threading.current_thread() is threading.main_thread()
-        ):  # Python allows handlers nowhere else
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._usual[number] = signal.signal(number, self._note)
+        handlers: dict[int, Any] = {signal.SIGINT: self._pass_on}
+        if alone:
+            handlers = {signal.SIGINT: self._note, signal.SIGTERM: self._note}
+        if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
+            for number, handler in handlers.items():
+                self._usual[number] = signal.signal(number, handler)
         return self
 
     def at(self, step: int) -> str | None:
@@ -53,6 +55,11 @@ class StopRequest:
         self.name = signal.Signals(number).name
         self._restore()
         os.write(2, f"i1: {self.name}: saving after this step; once more to leave at once\n".encode())
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        del number, frame
+        self._restore()
+        os.kill(os.getpid(), signal.SIGTERM)
 
     def _restore(self) -> None:
         for number, usual in self._usual.items():

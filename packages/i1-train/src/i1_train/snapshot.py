@@ -7,17 +7,24 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 
 
-def host_copy(array: jax.Array) -> np.ndarray:
-    """Returns an array on the host, whole, also when its parts live on several hosts.
+def host_copy(array: jax.Array) -> np.ndarray | None:
+    """Returns an array on the first host, whole, also when its parts live on several; `None` on the others.
 
     Every host must call it for the same arrays in the same order.
     """
     if array.is_fully_addressable:
         return np.array(array)
-    return np.asarray(multihost_utils.process_allgather(array, tiled=True))
+    if not array.is_fully_replicated:
+        sharding: Any = array.sharding
+        everywhere = jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
+        array = jax.jit(_same, out_shardings=everywhere)(array)
+    return np.array(array.addressable_data(0)) if jax.process_index() == 0 else None
+
+
+def _same(array: jax.Array) -> jax.Array:
+    return array
 
 
 def safe_to_read(state: Any) -> Any:

@@ -12,6 +12,7 @@ from i1_hooks import UserError
 
 from i1_train.checkpoints import Checkpoints
 from i1_train.config import POSITIONS, TrainConfig
+from i1_train.placement import put_whole
 from i1_train.step import State
 
 
@@ -69,7 +70,7 @@ def next_stage(workdir: str, config: TrainConfig, template: Any, init: Callable[
             f"to more than that, got {config.steps}"
         )
     new = jax.jit(lambda: {name: init()["params"][name] for name in positions})()
-    placed = {name: jax.device_put(new[name], wanted[name].sharding) for name in positions}
+    placed = {name: put_whole(new[name], wanted[name].sharding) for name in positions}
     return {**state, "params": {**state["params"], **placed}}
 
 

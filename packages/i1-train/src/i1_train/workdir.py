@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,8 +55,9 @@ def open_workdir(workdir: Path, config: TrainConfig, *, first: bool = True) -> I
                 "stop that run or choose another workdir"
             ) from None
         lock.truncate(0)
-        lock.write(f"{os.getpid()}\n")
+        lock.write(f"{os.getpid()} of {socket.gethostname()}\n")
         lock.flush()
+        os.fsync(lock.fileno())  # other hosts read it over the network
         _check_owner(workdir, config)
         yield workdir
 

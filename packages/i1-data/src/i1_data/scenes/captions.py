@@ -16,7 +16,7 @@ WHERE = {
     "bottom": "at the bottom",
     "middle": "in the middle",
 }
-BARE = ("{}", "{}", "a picture of {}", "an image of {}", "{} on a light background", "the picture shows {}")
+FRAMES = ("a picture of {}", "an image of {}", "{} on a light background", "the picture shows {}")
 LONG = (
     "the picture shows {} on a plain light background",
     "this is a simple image of {} and nothing else",
@@ -44,7 +44,9 @@ def describe(scene: Scene, rng: Random) -> str:
 
 
 def _frame(text: str, rng: Random) -> str:
-    return rng.choice(BARE if rng.random() < 0.7 else LONG).format(text)
+    if rng.random() < 0.45:
+        return text
+    return rng.choice(FRAMES if rng.random() < 0.6 else LONG).format(text)
 
 
 def _article(text: str) -> str:

@@ -24,10 +24,10 @@ MARGIN = 2
 GAP = 3
 TRAINING_WORDS = tuple(word for word in WORDS if word not in HELD_WORDS)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-GRID = 4
-"""Centres are multiples of this many pixels; a small model then has few distinct edges to learn."""
-SIZES = {1: 24, 2: 24, 3: 20, 4: 20}
-"""Size of an object in pixels, by the number of objects that share the picture."""
+GRID = 8
+"""Centres lie in the middle of the cells of this many pixels; a small model then has few distinct edges."""
+SIZE = 20
+"""Height and width of an object in pixels."""
 LOW, HIGH = 24, 40
 """Centres up to LOW lie in the first third of an axis, from HIGH on in the last."""
 MIDDLE = (28, 36)
@@ -99,10 +99,9 @@ def places_of(x: float, y: float) -> set[str]:
     return places
 
 
-def _coordinate(rng: Random, size: int, low: int = 0, high: int = IMAGE_SIZE) -> int:
-    first = -(-max(low, MARGIN + size // 2) // GRID)
-    last = min(high, IMAGE_SIZE - MARGIN - size // 2) // GRID
-    return GRID * rng.randint(first, last)
+def _coordinate(rng: Random, low: int = 0, high: int = IMAGE_SIZE) -> int:
+    low, high = max(low, MARGIN + SIZE // 2), min(high, IMAGE_SIZE - MARGIN - SIZE // 2)
+    return rng.choice([x for x in range(GRID // 2, IMAGE_SIZE, GRID) if low <= x <= high])
 
 
 def _single(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
@@ -110,26 +109,24 @@ def _single(category: str, background: tuple[int, int, int], rng: Random) -> Sce
     if category == "single_object" and rng.random() < 0.6:
         allowed = [p for p in PLACES if (p, shape) not in HELD_PLACE_SHAPE]
         place = rng.choice(allowed)
-        size = SIZES[1]
-        x, y = _coordinate(rng, size, *MIDDLE), _coordinate(rng, size, *MIDDLE)
+        x, y = _coordinate(rng, *MIDDLE), _coordinate(rng, *MIDDLE)
         if place == "left":
-            x = _coordinate(rng, size, high=LOW)
+            x = _coordinate(rng, high=LOW)
         elif place == "right":
-            x = _coordinate(rng, size, low=HIGH)
+            x = _coordinate(rng, low=HIGH)
         elif place == "top":
-            y = _coordinate(rng, size, high=LOW)
+            y = _coordinate(rng, high=LOW)
         elif place == "bottom":
-            y = _coordinate(rng, size, low=HIGH)
-        return Scene(category, background, (Thing(shape, colour, size, x, y),), place=place)
+            y = _coordinate(rng, low=HIGH)
+        return Scene(category, background, (Thing(shape, colour, SIZE, x, y),), place=place)
     return Scene(category, background, (_anywhere(shape, colour, rng),))
 
 
 def _anywhere(shape: str, colour: str, rng: Random) -> Thing:
     while True:
-        size = SIZES[1]
-        x, y = _coordinate(rng, size), _coordinate(rng, size)
+        x, y = _coordinate(rng), _coordinate(rng)
         if not any((place, shape) in HELD_PLACE_SHAPE for place in places_of(x, y)):
-            return Thing(shape, colour, size, x, y)
+            return Thing(shape, colour, SIZE, x, y)
 
 
 def _pair(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
@@ -140,17 +137,16 @@ def _pair(category: str, background: tuple[int, int, int], rng: Random) -> Scene
             continue
         if is_held_relation(shape, relation, other):
             continue
-        size = SIZES[2]
-        x, y = _coordinate(rng, size), _coordinate(rng, size)
-        other_x, other_y = _coordinate(rng, size), _coordinate(rng, size)
+        x, y = _coordinate(rng), _coordinate(rng)
+        other_x, other_y = _coordinate(rng), _coordinate(rng)
         if relation in ("right of", "below"):
             along = (x - other_x) if relation == "right of" else (y - other_y)
         else:
             along = (other_x - x) if relation == "left of" else (other_y - y)
         across = abs(y - other_y) if relation in ("left of", "right of") else abs(x - other_x)
-        if along < size + GAP or along < 1.7 * across:
+        if along < SIZE + GAP or along < 1.7 * across:
             continue
-        things = (Thing(shape, colour, size, x, y), Thing(other, other_colour, size, other_x, other_y))
+        things = (Thing(shape, colour, SIZE, x, y), Thing(other, other_colour, SIZE, other_x, other_y))
         return Scene(category, background, things, relation=relation)
 
 
@@ -164,8 +160,7 @@ def _several(background: tuple[int, int, int], rng: Random) -> Scene:
             return Scene("counting", background, (_anywhere(shape, colour, rng),))
         things: list[Thing] = []
         for _ in range(40):
-            size = SIZES[count]
-            thing = Thing(shape, colour, size, _coordinate(rng, size), _coordinate(rng, size))
+            thing = Thing(shape, colour, SIZE, _coordinate(rng), _coordinate(rng))
             if all(_apart(thing, other) for other in things):
                 things.append(thing)
             if len(things) == count:

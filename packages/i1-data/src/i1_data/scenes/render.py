@@ -12,7 +12,7 @@ from i1_data.scenes.layout import IMAGE_SIZE, Scene
 from i1_data.scenes.vocabulary import COLOURS
 
 SUPERSAMPLING = 8
-LETTER_WIDTH = 15
+LETTER_WIDTH = 16
 """Pixels from one letter of a word to the next."""
 LETTER_HEIGHT = 16
 FONT_SIZE = 15
@@ -58,7 +58,7 @@ def _star_points(n: int) -> list[tuple[float, float]]:
 
 @functools.cache
 def letter_mask(letter: str) -> np.ndarray:
-    """Returns the coverage of one letter, centred in its cell, float32 (16, 15) in [0, 1]."""
+    """Returns the coverage of one letter, centred in its cell, float32 (16, 16) in [0, 1]."""
     canvas = Image.new("L", (LETTER_WIDTH, LETTER_HEIGHT), 0)
     font = ImageFont.load_default(size=FONT_SIZE)
     left, _, right, _ = font.getbbox(letter)

@@ -13,7 +13,7 @@ from i1_data.scenes.render import render
 from i1_data.scenes.vocabulary import CATEGORIES
 from i1_data.sources.base import Record, SourceConfig
 
-WEIGHTS = (0.10, 0.14, 0.20, 0.08, 0.24, 0.18, 0.06)
+WEIGHTS = (0.07, 0.17, 0.18, 0.05, 0.22, 0.25, 0.06)
 
 
 @dataclass(frozen=True, kw_only=True)
