@@ -97,7 +97,7 @@ def _convolution_flops(equation: Any) -> float:
 def _kernel(equation: Any, calls: int) -> Kernel:
     arrays = [variable.aval.shape for variable in equation.invars if len(variable.aval.shape) == 4]
     queries, keys = arrays[0], arrays[1]
-    backward = "dkv" in equation.params["name"]
+    backward = any(part in equation.params["name"] for part in ("dkv", "backward"))
     length, features = (2, 3) if queries[2] >= queries[3] else (3, 2)
     return Kernel(
         products=BACKWARD_PRODUCTS if backward else FORWARD_PRODUCTS,
