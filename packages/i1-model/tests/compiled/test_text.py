@@ -85,17 +85,18 @@ def test_products_in_loops_count_as_often_as_they_run():
     assert products.kernels == ()
 
 
-def test_attention_kernels_count_their_products():
+@pytest.mark.parametrize("batch", [1, 2])
+def test_attention_kernels_count_their_products(batch):
     from i1_model.attention_kernels import splash_attention
 
-    q = jax.ShapeDtypeStruct((2, 256, 4, 72), jnp.bfloat16)
-    mask = jax.ShapeDtypeStruct((2, 256), jnp.bool_)
+    q = jax.ShapeDtypeStruct((batch, 256, 4, 72), jnp.bfloat16)
+    mask = jax.ShapeDtypeStruct((batch, 256), jnp.bool_)
 
     def loss(q, k, v, mask):
         return splash_attention(q, k, v, mask).astype(jnp.float32).sum()
 
     products = count_products(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1, 2)))(q, q, q, mask).jaxpr)
     assert sorted(kernel.products for kernel in products.kernels) == [2, 5]
-    assert products.flops == pytest.approx(7 * 2 * (2 * 4) * 256 * 256 * 72, rel=0.01)
+    assert products.flops == pytest.approx(7 * 2 * (batch * 4) * 256 * 256 * 72, rel=0.01)
     padded = sum(kernel.flops(128) for kernel in products.kernels)
-    assert padded == 7 * 2 * (2 * 4) * 256 * 256 * 128
+    assert padded == 7 * 2 * (batch * 4) * 256 * 256 * 128

@@ -44,21 +44,23 @@ class TensorBoardLogger(Logger):
 
     def __init__(self, folder: Path, step: int, every: int) -> None:
         from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import SessionLog
+        from tensorboardX.proto import event_pb2, summary_pb2
 
+        self._events: Any = event_pb2  # modules whose names protobuf makes as they are imported
+        self._summaries: Any = summary_pb2
         folder.mkdir(parents=True, exist_ok=True)
         self._file = EventsWriter(str(folder / "events"), f".{step}")
         self._every = every
-        if step:
-            self._write(step + 1, session_log=SessionLog(status=SessionLog.START))  # hides what follows
+        if step:  # hides what an earlier process wrote after it
+            start = self._events.SessionLog(status=self._events.SessionLog.START)
+            self._write(step + 1, session_log=start)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Writes a point per metric when one is due; the first step always is."""
         if step % self._every == 0 or step == 1:
-            from tensorboardX.proto.summary_pb2 import Summary
-
-            points = [Summary.Value(tag=name, simple_value=value) for name, value in metrics.items()]
-            self._write(step, summary=Summary(value=points))
+            point = self._summaries.Summary.Value
+            points = [point(tag=name, simple_value=value) for name, value in metrics.items()]
+            self._write(step, summary=self._summaries.Summary(value=points))
 
     def log_image(self, step: int, name: str, file: Path) -> None:
         """Writes a picture."""
@@ -70,9 +72,7 @@ class TensorBoardLogger(Logger):
         self._write(step, summary=summary_of(name, pixels, dataformats="HWC"))
 
     def _write(self, step: int, **content: Any) -> None:
-        from tensorboardX.proto.event_pb2 import Event
-
-        self._file.write_event(Event(wall_time=time.time(), step=step, **content))
+        self._file.write_event(self._events.Event(wall_time=time.time(), step=step, **content))
         self._file.flush()
 
     def flush(self) -> None:
