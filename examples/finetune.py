@@ -1,11 +1,12 @@
-"""Teach the embedded model a new word from eight pictures with LoRA, then draw with it.
+"""Teach the embedded model a new word from a few pictures with LoRA, then draw with it.
 
 The pictures are scenes on a dark ground, captioned "... at night": a word that the model has never seen. They
 are written as an ordinary captioned folder and trained on by the ordinary recipe `scenes-lora`:
 
     python examples/finetune.py --workdir runs/night
 
-It prints how bright the ground of new pictures is without and with the LoRA, and writes both as one sheet.
+It prints how bright the ground of new pictures is and how much of them is objects, without and with the LoRA,
+and writes both as one sheet.
 """
 
 from __future__ import annotations
@@ -34,12 +35,16 @@ class Result:
     Attributes:
         before: mean brightness of the ground without the LoRA, 0 to 255.
         after: the same with it.
+        objects_before: part of the pixels that differs from the ground, without the LoRA.
+        objects_after: the same with it.
         seconds: training took.
         size: of the LoRA file in bytes.
     """
 
     before: float
     after: float
+    objects_before: float
+    objects_after: float
     seconds: float
     size: int
 
@@ -71,8 +76,14 @@ def ground(images: np.ndarray) -> float:
     return float(np.mean([edge.mean() for edge in edges]))
 
 
+def objects(images: np.ndarray) -> float:
+    """Returns the part of the pixels that is far from the picture's median colour."""
+    grounds = np.median(images.astype(int), axis=(1, 2), keepdims=True)
+    return float((np.abs(images - grounds).max(axis=-1) > 60).mean())
+
+
 def run(
-    workdir: Path, *, count: int = 8, settings: Sequence[str] = (), sampling_steps: int | None = None
+    workdir: Path, *, count: int = 16, settings: Sequence[str] = (), sampling_steps: int | None = None
 ) -> Result:
     """Writes the folder, fine-tunes on it, draws without and with the LoRA."""
     write_folder(workdir / "pictures", count)
@@ -85,18 +96,20 @@ def run(
         workdir / "sheet.png"
     )
     (lora,) = (workdir / "run").glob(f"checkpoints/{recipe.steps}/model/*.safetensors")
-    return Result(ground(pictures[0]), ground(pictures[1]), seconds, lora.stat().st_size)
+    measures = [measure(images) for measure in (ground, objects) for images in pictures]
+    return Result(*measures, seconds, lora.stat().st_size)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the example."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workdir", type=Path, default=Path("runs/night"))
-    parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--steps", type=int, default=200)
     arguments = parser.parse_args(argv)
     result = run(arguments.workdir, settings=[f"steps={arguments.steps}"])
     print(f"trained in {result.seconds:.0f} s; the LoRA has {result.size / 1024:.0f} KiB")
     print(f"brightness of the ground: {result.before:.0f} without, {result.after:.0f} with it")
+    print(f"pixels of objects: {result.objects_before:.1%} without, {result.objects_after:.1%} with it")
     print(f"wrote {arguments.workdir / 'sheet.png'}")
 
 

@@ -95,6 +95,24 @@ def test_large_sources_are_shuffled_too() -> None:
     assert max(numbers) > SMALL // 2
 
 
+def test_a_cut_set_has_the_same_records_in_every_epoch_and_with_every_seed() -> None:
+    cut = replace(DATA, max_records=10)
+    plain = Counter({f"n{i}": 2 for i in range(0, 50, 5)})
+    filtered = Counter({f"n{i}": 2 for i in (1, 5, 10, 16, 20, 25, 31, 35, 40, 46)})
+    for seed in (1, 2):
+        assert Counter(all_keys(take(open_batches(cut, seed=seed), 2))) == plain
+        with_filter = open_batches(replace(cut, filters=(HasCaptionFilter(),)), seed=seed)
+        assert Counter(all_keys(take(with_filter, 2))) == filtered
+    assert_same(take(open_batches(replace(DATA, max_records=50)), 6), take(open_batches(), 6))
+    by_size = replace(cut, sources=(Numbers(), Numbers(name="m", size=5)), mixing=BySizeMixing())
+    keys = all_keys(take(open_batches(by_size), 3))
+    assert Counter(key[0] for key in keys) == {"n": 20, "m": 10}
+    with pytest.raises(UserError, match=r"made with max_records 10, the data now has None"):
+        open_batches().set_state(open_batches(cut).get_state())
+    with pytest.raises(UserError, match=r"data\.max_records must be at least 0, got -1"):
+        replace(DATA, max_records=-1)
+
+
 def test_captions_are_drawn_anew_on_every_visit() -> None:
     batches = open_batches()
     drawn: dict[str, set[str]] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+import pytest
 from flax import nnx
 from i1_model.adapters import TransformerAdapter
 from i1_model.autoencoders.flux import Flux2Autoencoder, Flux2KL
@@ -135,4 +136,13 @@ def write_cache(cache: Path) -> Path:
     write_published(snapshot(cache, MODEL) / "1024_resolution_checkpoint_torch.pt")
     write_encoder(snapshot(cache, ENCODER))
     write_vae(snapshot(cache, VAE) / "vae")
+    return cache
+
+
+def use_cache(patch: pytest.MonkeyPatch, cache: Path) -> Path:
+    """Makes huggingface_hub look into a cache alone."""
+    from huggingface_hub import constants
+
+    patch.setattr(constants, "HF_HUB_CACHE", str(cache))
+    patch.setattr(constants, "HF_HUB_OFFLINE", True)
     return cache

@@ -1,10 +1,13 @@
+import errno
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from i1_hooks import UserError
 from i1_hooks.cli import main
+from i1_sample.png import write_bytes
 from PIL import Image
 
 
@@ -25,24 +28,25 @@ def sample(
 def test_one_picture_with_its_story(sample, tmp_path: Path, model_folder: Path) -> None:
     output = tmp_path / "new" / "picture.png"
     status, out, err = sample(
-        "a red star", "--seed", "5", "--cfg-scale", "3", "--num-steps", "2", "--output", str(output)
+        *("a red star", "--seed", "5", "--cfg-scale", "3", "--num-steps", "2"),
+        *("--output", str(output), "--width", "24", "--height", "8"),
     )
     assert (status, out, err) == (0, f"wrote {output}\n", "")
     with Image.open(output) as image:
-        assert image.size == (16, 16)
+        assert image.size == (24, 8)
         record, text = json.loads(image.text["i1"]), image.text["parameters"]
     assert text.startswith(
         "a red star\nSteps: 2, Sampler: euler, Schedule type: shifted, CFG scale: 3, Seed: 5,"
     )
-    assert "Size: 16x16" in text
+    assert "Size: 24x8" in text
     assert (record["prompt"], record["seed"], record["index"], record["steps"]) == ("a red star", 5, 0, 2)
     assert record["solver"] == {"component": "euler"}
     assert record["guidance"] == {"component": "cfg", "rescale": 0.25, "interval_start": 0.0}
     assert record["time_grid"] == {"component": "shifted", "shift": 0.5}
     assert record["model"] == str(model_folder)
     assert record["model_step"] == 7
-    assert record["config"]["resolution"] == 16
-    assert (record["revision"], record["preset"]) == (None, None)
+    assert (record["config"]["resolution"], record["width"], record["height"]) == (16, 24, 8)
+    assert (record["revision"], record["revisions"], record["preset"]) == (None, {}, None)
     assert {"python", "jax", "flax", "i1-sample", "i1-model"} <= set(record["versions"])
     assert text.endswith(f"Model: {model_folder}, Version: i1-sample {record['versions']['i1-sample']}")
     assert record["plugins"]["i1-sample"]
@@ -79,6 +83,9 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
         ([], "no prompt"),
         (["a star", "--stepz", "3"], "unknown option of `i1 sample` '--stepz'; did you mean '--steps'"),
         (["a star", "--steps", "many"], "invalid int value: 'many'"),
+        (["a star", "--width", "20"], "width 20: use a positive multiple of 8"),
+        (["a star", "--resolution", "20"], "resolution 20: use a positive multiple of 8"),
+        (["a star", "--vae-tile", "512"], "vae tile '512' does not apply: PatchAutoencoder has no weights"),
         (["a star", "--steps", "0"], "steps must be an integer of at least 1, got 0"),
         (["a star", "--solver", "eulr"], "did you mean 'euler'"),
         (["a star", "--guidance", '{"component": "cfg"'], "is not JSON"),
@@ -105,6 +112,18 @@ def test_a_mistake_is_one_line_and_status_two(
     assert message in err
     assert err.count("\n") == 1
     assert not list(tmp_path.glob("*.png"))
+
+
+def test_no_room_for_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        with path.open("wb") as file:
+            file.write(data[:3])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(UserError, match=r"cannot write .*a\.png: No space left on device; choose another"):
+        write_bytes(tmp_path / "a.png", b"picture")
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_absent_model(sample, tmp_path: Path) -> None:

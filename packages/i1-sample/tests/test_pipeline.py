@@ -10,6 +10,8 @@ from i1_model.adapters import TransformerAdapter
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones import DualStream
+from i1_model.backbones.base import Backbone
+from i1_model.backbones.patch_transformer import PatchTransformer
 from i1_model.checkpoint import LoadedModel
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
@@ -67,7 +69,7 @@ def test_the_published_defaults_without_metadata(pipeline: Pipeline) -> None:
 
 
 def test_noise_depends_on_seed_and_index_alone(pipeline: Pipeline) -> None:
-    x, _ = pipeline.programs.start(np.uint32(5), np.array([2, 0], np.uint32), Euler())
+    x, _ = pipeline.programs.start(np.uint32(5), np.array([2, 0], np.uint32), Euler(), (16, 16))
     for row, index in enumerate((2, 0)):
         key = jax.random.fold_in(jax.random.key(5), index)
         np.testing.assert_array_equal(x[row], jax.random.normal(key, (4, 4, 48)))
@@ -174,6 +176,9 @@ def test_rewriter(pipeline: Pipeline) -> None:
         ({"seed": -1}, "seed must be an integer from 0 to 4294967295, got -1"),
         ({"num_images_per_prompt": 0}, "number of images"),
         ({"batch_size": True}, "batch size"),
+        ({"width": 1000, "height": 20}, "height 20: use a positive multiple of 8"),
+        ({"width": 0}, "width 0: use a positive multiple of 8"),
+        ({"height": 16.0}, "height 16.0: use a positive multiple of 8"),
         ({"guidance_scale": float("nan")}, "guidance scale must be a finite number"),
         ({"guidance_scale": "big"}, "guidance scale must be a finite number, got 'big'"),
         ({"guidance_rescale": 3.0}, r"rescale must be in \[0, 1\]"),
@@ -188,6 +193,14 @@ def test_rewriter(pipeline: Pipeline) -> None:
 def test_bad_options_are_user_errors(pipeline: Pipeline, options: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         pipeline(**{"prompt": "a star", **options})
+
+
+def test_a_backbone_for_one_size_alone_says_so_before_any_work(pipeline: Pipeline, monkeypatch) -> None:
+    assert pipeline.plan("a star", width=24).height == 16
+    monkeypatch.setattr(PatchTransformer, "set_size", Backbone.set_size)
+    with pytest.raises(UserError, match="DualStreamModule is made for one size of pictures"):
+        pipeline.plan("a star", width=24)
+    assert pipeline.plan("a star").width == 16
 
 
 def test_unknown_sampling_metadata_is_refused(pipeline: Pipeline) -> None:
@@ -258,7 +271,7 @@ def test_recorded_trajectory(goldens: Path, grid: str, name: str, monkeypatch) -
     pipeline = Pipeline(LoadedModel(config, from_released(config, weights), {}))
     with np.load(goldens / "euler_trajectory.npz") as arrays:
         noise, recorded = arrays["noise"].transpose(0, 2, 3, 1), arrays[name].transpose(0, 1, 3, 4, 2)
-    monkeypatch.setattr(pipeline.programs, "start", lambda seed, indices, solver: (noise, ()))
+    monkeypatch.setattr(pipeline.programs, "start", lambda seed, indices, solver, size: (noise, ()))
     events = pipeline.stream(
         ["0", "1"],
         num_inference_steps=sidecar["steps"],

@@ -3,7 +3,11 @@
 import fcntl
 import itertools
 import json
+import os
 import re
+import signal
+import threading
+import time
 
 import jax
 import numpy as np
@@ -18,6 +22,7 @@ from i1_train.checkpoint_files import verify
 from i1_train.cli import main
 from i1_train.config import TrainConfig
 from i1_train.incidents import NotFiniteError
+from i1_train.metrics import Metrics
 from i1_train.signals import RunInterruptedError
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -61,7 +66,9 @@ def test_the_config_beside_a_run_is_the_resolved_recipe(tmp_path):
     assert from_json(TrainConfig, (tmp_path / "config.json").read_text()) == expected
 
 
-def test_keeping_checkpoints(tmp_path):
+def test_keeping_checkpoints_while_the_clock_jumps(tmp_path, monkeypatch):
+    jumps, now = itertools.cycle([0.0, 3e5, -3e5]), time.time
+    monkeypatch.setattr(time, "time", lambda: now() + next(jumps))
     runs.run(tmp_path, "steps=8", "checkpoint_every=1", "keep_checkpoints=2", "keep_every=3")
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["3", "6", "7", "8"]
 
@@ -167,7 +174,13 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 FULL_DISK = """
 import resource
+import i1_train.run
 from i1_train.checkpoints import Checkpoints
+
+def step(state, constants, batch):
+    return {**state, "step": state["step"] + 1}, {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 1e-3}
+i1_train.run.make_step = lambda *_: step
+
 begin = Checkpoints.begin
 def limited(self, step, *rest):
     if step == 2:
@@ -182,9 +195,35 @@ def test_a_disk_that_is_full_while_the_state_is_written(tmp_path, compiled):
     settings = ("steps=3", "checkpoint_every=1")
     status, _, err = runs.start(tmp_path, compiled, *settings, before=FULL_DISK)
     assert status == 2
-    assert re.search(r"cannot write checkpoint .*2: .*; the last good .*1; free space", err), err
-    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
+    reason = "cannot write checkpoint .*/2: File too large; the last good checkpoint is .*/1; free space"
+    assert re.fullmatch(f"i1: error: {reason} and run again\n", err), err
+    assert [path.name for path in (tmp_path / "checkpoints").glob("[0-9]*")] == ["1"]
     verify(tmp_path / "checkpoints" / "1")
+
+
+def test_a_signal_during_a_write_saves_once(tmp_path, monkeypatch):
+    import i1_train.run
+
+    write_model, add, written = i1_train.run.write_model, Metrics.add, threading.Event()
+
+    def slow(folder, config, network, params, metadata):
+        assert written.wait(60)
+        return write_model(folder, config, network, params, metadata)
+
+    def stop_at_six(self, step, *rest):
+        add(self, step, *rest)
+        if step == 6:
+            os.kill(os.getpid(), signal.SIGTERM)
+            threading.Timer(0.2, written.set).start()
+
+    monkeypatch.setattr(i1_train.run, "write_model", slow)
+    monkeypatch.setattr(Metrics, "add", stop_at_six)
+    with pytest.raises(RunInterruptedError, match=r"SIGTERM at step 6: saved to .*checkpoints/3$"):
+        runs.run(tmp_path, "checkpoint_every=3")
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["3"]
+    assert len(runs.metrics(tmp_path)) == 6
+    assert runs.run(tmp_path, "checkpoint_every=3", "steps=5") == 5
+    assert [row["step"] for row in runs.metrics(tmp_path)] == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("threads", ["data.num_threads=0", "data.num_threads=2"])

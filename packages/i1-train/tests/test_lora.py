@@ -147,6 +147,17 @@ def test_a_quantized_base_is_close_to_the_weights(base, quantization):
     assert gap < (0.01 if quantization == "int8" else 0.12)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("quantization", ["int8", "int4", "nf4"])
+def test_a_run_over_a_quantized_base_goes_on_exactly(base, quantization, tmp_path):
+    pytest.importorskip("qwix")
+    options = settings(base, f"lora.quantization={quantization}", "lora.base_dtype=bfloat16")
+    run(tmp_path / "straight", *options)
+    run(tmp_path / "stopped", *options, "steps=2")
+    run(tmp_path / "stopped", *options)
+    assert_same_run(tmp_path / "straight", tmp_path / "stopped", 4)
+
+
 def _fresh(parts):
     """Returns LoRA as before the first step: A of any value, B zero."""
     return {

@@ -3,17 +3,22 @@
 import dataclasses
 import json
 import time
+import types
 
 import jax.numpy as jnp
 import pytest
 import small_runs as runs
+from i1_data.records.tfrecord import index_records, read_record
 from i1_hooks import Component, Registry, UserError, hookimpl, use_registry
 from i1_hooks.registry import installed_plugins
 from i1_train.loggers.base import Logger, LoggerConfig
 from i1_train.loggers.group import LoggerGroup
+from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.metrics import Metrics
 from i1_train.progress import Pace, Silent, describe
 from i1_train.utilisation import Chip
+from PIL import Image
+from tensorboardX.proto.event_pb2 import Event
 
 BATCH = {"key": ["a"], "caption": ["x"]}
 
@@ -63,6 +68,45 @@ def test_a_logger_that_fails_is_named_once_and_left_out(tmp_path, registry, caps
     assert [row["step"] for row in runs.metrics(tmp_path)] == [1, 2, 3]
 
 
+def test_tensorboard_on_a_full_disk_is_left_out(tmp_path, monkeypatch, capsys):
+    group = LoggerGroup((TensorBoard(every=1),), tmp_path, 0)
+    group.log(1, {"loss": 1.0})
+
+    def full(self, event):
+        self._py_recordio_writer.close()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tensorboardX.event_file_writer.EventsWriter.write_event", full)
+    for step in range(2, 30):
+        group.log(step, {"loss": 1.0})
+    group.close()
+    warning = "logger 'tensorboard' failed and is left out from here on: OSError: [Errno 28] No space left"
+    assert capsys.readouterr().err == f"i1: warning: {warning} on device\n"
+    assert len(runs.metrics(tmp_path)) == 29
+
+
+def test_what_tensorboard_reads(tmp_path):
+    Image.new("RGB", (8, 4), "red").save(tmp_path / "picture.png")
+    for begin in (0, 2):
+        logger = TensorBoard(every=2).build(tmp_path, begin)
+        for step in range(begin + 1, begin + 5):
+            logger.log(step, {"loss": 1 / step, "grad_norm": 2.0})
+        logger.log_image(begin + 4, "samples", tmp_path / "picture.png")
+        logger.close()
+    found = []
+    for file in sorted((tmp_path / "tensorboard").iterdir()):
+        for offset, length in index_records(file):
+            event = Event.FromString(read_record(file, int(offset), int(length)))
+            values = {value.tag: value for value in event.summary.value}
+            found.append((event.step, event.session_log.status, sorted(values)))
+    points, picture = ["grad_norm", "loss"], ["samples"]
+    assert found == [
+        *((0, 0, []), (1, 0, points), (2, 0, points), (4, 0, points), (4, 0, picture)),
+        *((0, 0, []), (3, 1, []), (4, 0, points), (6, 0, points), (6, 0, picture)),
+    ]
+    assert values["samples"].image.width == 8
+
+
 def test_json_lines_are_written_without_being_asked_for(tmp_path):
     metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())
     metrics.add(1, scalars(), BATCH)
@@ -80,10 +124,25 @@ def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
         metrics.add(step, scalars(), BATCH, data_seconds=1e-6)
     metrics.flush()
     metrics.close()
-    for row in runs.metrics(tmp_path):
+    for row in runs.metrics(tmp_path)[1:]:
         assert 0 < row["images_per_second"] < 1e9
         assert 0 <= row["data_wait"] <= 1
         assert 0 < row["utilisation"] < 1e9
+
+
+def test_a_checkpoint_does_not_count_as_time_of_a_step(tmp_path, monkeypatch):
+    now = iter([102.0, 110.0, 112.0, 116.0])
+    monkeypatch.setattr("i1_train.metrics.time", types.SimpleNamespace(monotonic=lambda: next(now)))
+    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())
+    metrics.add(1, scalars(), BATCH)
+    metrics.flush()  # 102, with the time of compilation
+    metrics.restart_clock()  # 110
+    metrics.add(2, scalars(), BATCH)
+    metrics.add(3, scalars(), BATCH, data_seconds=1.0)  # 112
+    metrics.flush()  # 116
+    metrics.close()
+    found = [(row.get("images_per_second"), row.get("data_wait")) for row in runs.metrics(tmp_path)]
+    assert found == [(None, None), (2.0, 0.0), (1.0, 0.25)]
 
 
 def test_a_part_of_the_time_without_examples_is_left_out(tmp_path):

@@ -8,7 +8,7 @@ from i1_hooks import UserError
 from i1_train.out_of_memory import explained
 
 STATE = {"params": jax.ShapeDtypeStruct((2**28,), jnp.float32), "ema": {}, "opt": {}}
-CONSTANTS = {"text": (), "autoencoder": {}}
+CONSTANTS = {"text": (), "autoencoder": {}, "base": {"a": jax.ShapeDtypeStruct((2**29,), jnp.int8)}}
 COMPILER = """RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 35.93G of 31.25G hbm.
 
 Largest program allocations in hbm:
@@ -28,7 +28,8 @@ def explain(message, *assignments):
 def test_what_the_compiler_says():
     line = explain(COMPILER)
     assert "35.93 G did not fit, the largest buffer is 2.25G of jit(step)/attention/dot_general" in line
-    assert "in all there are parameters 1.00 GiB, average 0.00 GiB" in line
+    assert "in all there are parameters 1.00 GiB, text encoders and autoencoder 0.00 GiB, frozen" in line
+    assert "weights below LoRA 0.50 GiB, gradients" in line
     assert "activations of 4 images at a time" in line
     knobs = (
         "model.compute_dtype=bfloat16",

@@ -14,15 +14,17 @@ def test_a_trace_of_the_wanted_steps(tmp_path, monkeypatch):
         events.append(int(state))
         return state + 1, {}
 
-    step, state = traced(train_step, tmp_path, 2), jnp.int32(1)
-    for _ in range(6):
-        state, _ = step(state, None, None)
+    with traced(train_step, tmp_path, 2) as step:
+        state = jnp.int32(1)
+        for _ in range(6):
+            state, _ = step(state, None, None)
     assert FIRST == 3
     assert events == [1, 2, ("start", tmp_path), 3, 4, "stop", 5, 6]
 
 
-def test_a_real_trace(tmp_path):
-    step, state = traced(jax.jit(lambda s, c, b: (s + 1, {})), tmp_path, 1), jnp.int32(0)
-    for _ in range(4):
-        state, _ = step(state, None, None)
+def test_a_real_trace_of_a_run_that_ends_before_it(tmp_path):
+    with traced(jax.jit(lambda s, c, b: (s + 1, {})), tmp_path, 3) as step:
+        state = jnp.int32(0)
+        for _ in range(4):
+            state, _ = step(state, None, None)
     assert list(tmp_path.rglob("*.trace.json.gz")) or list(tmp_path.rglob("*.xplane.pb"))

@@ -63,7 +63,9 @@ def test_points_are_few_and_keep_the_extremes(workdir):
     assert sum(point.count for point in points) == 999  # the null is left out
 
 
-@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0, 1e-3], [1e-4, 1.0, 50.0], [-3.0, 4.0]])
+@pytest.mark.parametrize(
+    "values", [[1.0], [2.0, 2.0], [0.0, 1e-3], [1e-4, 1.0, 50.0], [-3.0, 4.0], [1e-9, 1e9]]
+)
 def test_a_chart_of_any_values(values):
     points = []
     for step, value in enumerate(values, 1):
@@ -72,9 +74,19 @@ def test_a_chart_of_any_values(values):
     chart = line_chart("Loss & more", {"loss": points})
     assert "Loss &amp; more" in chart
     assert "nan" not in chart
+    assert len(re.findall('class="grid"', chart)) in range(1, 8)
     for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", " ".join(re.findall(r'points="([^"]+)"', chart))):
         assert 0 <= float(x) <= 460
         assert 0 <= float(y) <= 240
+
+
+def test_a_rare_value_does_not_flatten_a_chart():
+    points = [Point(step, 10, 10.0 + step / 10, 0.5, 2.0) for step in range(1, 101)]
+    points[50].high = 500.0
+    chart = line_chart("Loss", {"loss": points})
+    line = re.search(r'<polyline [^>]*points="([^"]+)"', chart)[1]
+    heights = [float(point.split(",")[1]) for point in line.split()]
+    assert max(heights) - min(heights) > 100
 
 
 def test_a_run_without_metrics_has_a_page(tmp_path):

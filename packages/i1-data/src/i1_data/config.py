@@ -22,6 +22,8 @@ class DataConfig:
         resolution: edge of the square training images, in pixels.
         mixing: how often each source is visited.
         filters: a record must pass all of them, in this order.
+        max_records: of every source, at most so many records are used, 0 for all: it is divided into that
+            many runs of neighbours, and the first of each that passes the filters stands for it.
         captioner: which of a record's captions a visit uses.
         buckets: (height, width) pairs in pixels, multiples of 16. Every image is resized and cropped to the
             one whose aspect is nearest to its own, and a batch holds images of one bucket; with none, images
@@ -37,6 +39,7 @@ class DataConfig:
     resolution: int
     mixing: MixingConfig = field(default_factory=EqualMixing)
     filters: tuple[FilterConfig, ...] = ()
+    max_records: int = 0
     captioner: CaptionerConfig = field(default_factory=UniformCaptioner)
     buckets: tuple[Size, ...] = ()
     num_threads: int = 2
@@ -46,6 +49,6 @@ class DataConfig:
         if not self.sources:
             raise UserError("data.sources is empty; name at least one source")
         check_buckets(self.buckets)
-        for name, least in (("resolution", 1), ("num_threads", 0), ("prefetch", 0)):
+        for name, least in (("resolution", 1), ("max_records", 0), ("num_threads", 0), ("prefetch", 0)):
             if getattr(self, name) < least:
                 raise UserError(f"data.{name} must be at least {least}, got {getattr(self, name)}")

@@ -9,6 +9,7 @@ the next visits of one bucket instead (`i1_data.buckets.Planner`); a position th
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, cast
@@ -20,6 +21,7 @@ from i1_hooks import UserError
 from i1_data import images
 from i1_data.buckets import Planner, nearest_bucket
 from i1_data.config import DataConfig
+from i1_data.cut import candidates, num_places
 from i1_data.sources import Record, Source
 
 MAX_ATTEMPTS = 1000
@@ -86,8 +88,9 @@ class Batches:
         for source, size in zip(config.sources, self._sizes, strict=True):
             if size == 0:
                 raise UserError(f"{source} holds no records")
-        self._proportions = config.mixing.proportions(self._sizes)
-        visits = _visits(self._sizes, self._proportions, seed)
+        places = [num_places(size, config.max_records) for size in self._sizes]
+        self._proportions = config.mixing.proportions(places)
+        visits = _visits(places, self._proportions, seed)
         draw = functools.partial(_draw, config, self._sources)
         self._records = visits.seed(seed).random_map(draw)
         # Equal seeds and steps: a visit chooses the same record here as above.
@@ -145,6 +148,7 @@ class Batches:
             "seed": self._seed,
             "sizes": list(self._sizes),
             "proportions": list(self._proportions),
+            **({"max_records": self._config.max_records} if self._config.max_records else {}),
             **(
                 {"buckets": [list(b) for b in self._config.buckets], **self._planned}
                 if self._config.buckets
@@ -160,7 +164,7 @@ class Batches:
                 where it would mean other images.
         """
         here = self.get_state()
-        for name in ("seed", "sizes", "proportions", "buckets"):
+        for name in ("seed", "sizes", "proportions", "max_records", "buckets"):
             if state.get(name) != here.get(name):
                 raise UserError(
                     f"the saved data position was made with {name} {state.get(name)}, "
@@ -175,7 +179,7 @@ class Batches:
 
 
 def _visits(sizes: Sequence[int], proportions: Sequence[float], seed: int) -> grain.MapDataset:
-    """Returns the endless sequence of (source, record) indices: shuffled every epoch, then mixed."""
+    """Returns the endless sequence of (source, place) indices: shuffled every epoch, then mixed."""
     parts: list[grain.MapDataset] = []
     for source, size in enumerate(sizes):
         if size <= SMALL:
@@ -187,8 +191,8 @@ def _visits(sizes: Sequence[int], proportions: Sequence[float], seed: int) -> gr
     return grain.MapDataset.mix(parts, weights=proportions) if len(parts) > 1 else parts[0]
 
 
-def _pair(source: int, record: int) -> tuple[int, int]:
-    return source, record
+def _pair(source: int, place: int) -> tuple[int, int]:
+    return source, place
 
 
 def _draw(
@@ -224,20 +228,21 @@ def _choose(
 ) -> Record:
     """Returns the record of one visit.
 
-    A record that a filter drops is replaced by a random one of the same source, so that proportions hold
-    whatever the filters drop.
+    A record that a filter drops is replaced by another one of the same source (`i1_data.cut.candidates`), so
+    that proportions hold whatever the filters drop.
     """
-    source_index, record_index = visit
+    source_index, place = visit
     source = sources[source_index]
     where = config.sources[source_index]
-    for _ in range(MAX_ATTEMPTS):
-        record: Record = source[int(record_index)]
+    size = len(source)
+    numbers = candidates(size, num_places(size, config.max_records), place, rng)
+    for number in itertools.islice(numbers, MAX_ATTEMPTS):
+        record: Record = source[number]
         try:
             if all(keeper.keep(record) for keeper in config.filters):
                 return record
         except UserError as error:
             raise UserError(f"{where}: {error}") from error
-        record_index = rng.integers(len(source))
     raise UserError(
         f"{where}: {', '.join(map(str, config.filters))} dropped {MAX_ATTEMPTS} records in a row; "
         "loosen them or leave this source out"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,9 @@ from i1_hooks import UserError, from_dict, get_registry, to_dict
 
 from i1_model.config import ModelConfig
 from i1_model.formats.dtypes import WeightDtype, weight_dtype
+from i1_model.formats.loading import Progress, Sharding
 from i1_model.formats.safetensors_file import safetensors_arrays
-from i1_model.names import Progress, from_released, to_released
+from i1_model.names import from_released, to_released
 
 FORMAT = "i1-model"
 FORMAT_VERSION = 1
@@ -88,7 +89,7 @@ def load_model(
     folder: str | os.PathLike[str],
     dtype: WeightDtype = "float32",
     *,
-    sharding: Callable[[str, tuple[int, ...]], Any] | None = None,
+    sharding: Sharding | None = None,
     progress: Progress | None = None,
 ) -> LoadedModel:
     """Reads a model folder.

@@ -66,6 +66,11 @@ class ModelConfig:
             )
 
     @property
+    def size_unit(self) -> int:
+        """Pixels that both sides of a picture are multiples of: one patch of the backbone."""
+        return self.autoencoder.factor * getattr(self.backbone, "patch_size", 1)
+
+    @property
     def latent_shape(self) -> tuple[int, int, int]:
         """Height, width and channels of a latent."""
         size = self.resolution // self.autoencoder.factor

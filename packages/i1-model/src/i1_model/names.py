@@ -16,20 +16,17 @@ Plugins that follow none of these patterns get their plain paths.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
-from i1_model.formats.lazy import LazyArray
-from i1_model.formats.reading import aligned
+from i1_model.formats.loading import ArrayReader, Progress, Sharding, total_bytes
 from i1_model.layers.positions import FrozenTable
 
 _ADAPTER = re.compile(r"adapters/(\d+)/([^/]+)(.*)")
@@ -55,15 +52,11 @@ def to_released(params: Any) -> dict[str, Array]:
     return dict(sorted(arrays.items()))
 
 
-Progress = Callable[[int, int], None]
-"""Called after every array that is read, with the bytes done and the bytes in all, as they are kept."""
-
-
 def from_released(
     config: ModelConfig,
     arrays: Mapping[str, Any],
     *,
-    sharding: Callable[[str, tuple[int, ...]], Any] | None = None,
+    sharding: Sharding | None = None,
     progress: Progress | None = None,
 ) -> nnx.State:
     """Returns the parameters of a denoiser from arrays under released names; the inverse of `to_released`.
@@ -74,43 +67,49 @@ def from_released(
         config: the model.
         arrays: one array per released name; they keep their dtypes. A `LazyArray` is read into the memory
             of the parameter itself, one after the other.
-        sharding: returns the `jax.sharding.Sharding` (or device, or None) of a parameter, given its path
-            joined by `/` and its shape.
+        sharding: where each parameter goes.
         progress: told how far reading is.
 
     Raises:
         UserError: listing all names that are missing, unknown or of another shape.
     """
-
-    def init() -> tuple[nnx.State, nnx.State]:
-        _, frozen, trained = nnx.split(init_denoiser(config, jax.random.key(0)), FrozenTable, ...)
-        return frozen, trained
-
-    frozen, trained = jax.eval_shape(init)
+    trained, given = _fitting(config, arrays)
     expected = flatten(trained)
-    names = released_names(expected)
+    reader = ArrayReader(total_bytes(given.values()), sharding=sharding, progress=progress)
+
+    def load(path: str, names: str | list[str]) -> Array:
+        if isinstance(names, str):
+            return reader.read(path, given[names])
+        return reader.stack(path, [given[name] for name in names])
+
+    loaded = [load(path, names) for path, names in released_names(expected).items()]
+    frozen = jax.jit(lambda: _split(config)[0])()
+    return nnx.merge_state(frozen, jax.tree.unflatten(jax.tree.structure(trained), loaded))
+
+
+def check_fit(config: ModelConfig, arrays: Mapping[str, Any]) -> None:
+    """Checks that arrays under released names are those of a model, without reading any.
+
+    Raises:
+        UserError: as `from_released`.
+    """
+    _fitting(config, arrays)
+
+
+def _fitting(config: ModelConfig, arrays: Mapping[str, Any]) -> tuple[nnx.State, dict[str, Any]]:
+    """Returns the shapes of the trained parameters, and their arrays without frozen tables."""
+    frozen, trained = jax.eval_shape(lambda: _split(config))
     not_read = set(released_names(flatten(frozen)).values())
     given = {name: array for name, array in arrays.items() if name not in not_read}
-    check_arrays(_shapes(expected, names), given)
+    expected = flatten(trained)
+    check_arrays(_shapes(expected, released_names(expected)), given)
+    return trained, given
 
-    total, done = sum(given[name].size * given[name].dtype.itemsize for name in given), 0
 
-    def load(path: str) -> Array:
-        nonlocal done
-        name = names[path]
-        place = None if sharding is None else sharding(path, tuple(expected[path].shape))
-        if isinstance(name, str):
-            loaded = _on_device(arrays[name], place)
-        else:
-            loaded = _join([arrays[n] for n in name], place)
-        done += loaded.nbytes
-        if progress is not None:
-            progress(done, total)
-        return loaded
-
-    treedef = jax.tree.structure(trained)
-    loaded = jax.tree.unflatten(treedef, [load(path) for path in expected])
-    return nnx.merge_state(jax.jit(lambda: init()[0])(), loaded)
+def _split(config: ModelConfig) -> tuple[nnx.State, nnx.State]:
+    """Returns the frozen tables and the trained parameters of a fresh denoiser."""
+    _, frozen, trained = nnx.split(init_denoiser(config, jax.random.key(0)), FrozenTable, ...)
+    return frozen, trained
 
 
 def flatten(params: Any) -> dict[str, Any]:
@@ -184,31 +183,6 @@ def _outer_name(path: str, num_encoders: int) -> str:
         suffix = f"_{match[1]}" if num_encoders > 1 else ""
         return f"text_encoder_adapter/learnable_null_caption{suffix}"
     return path.removeprefix("backbone/")
-
-
-def _join(layers: list[Any], place: Any) -> Array:
-    """Stacks the layers, on the host unless they are on the device."""
-    if all(isinstance(layer, jax.Array) for layer in layers):
-        return jax.device_put(jnp.stack(layers), place)
-    stacked = aligned((len(layers), *layers[0].shape), layers[0].dtype)
-    for layer, out in zip(layers, stacked, strict=True):
-        _read(layer, out)
-    return jax.device_put(stacked, place, may_alias=True)
-
-
-def _on_device(array: Any, place: Any) -> Array:
-    if isinstance(array, jax.Array):
-        return array if place is None else jax.device_put(array, place)
-    host = aligned(array.shape, array.dtype)
-    _read(array, host)
-    return jax.device_put(host, place, may_alias=True)
-
-
-def _read(array: Any, out: np.ndarray) -> None:
-    if isinstance(array, LazyArray):
-        array.copy_to(out)
-    else:
-        out[...] = np.asarray(array)
 
 
 def _layer(stacked: Any, index: int) -> Any:

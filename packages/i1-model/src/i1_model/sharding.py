@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import jax
+import numpy as np
 from jax import Array
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
@@ -67,6 +69,23 @@ def constrain(x: Array, *dims: DimName) -> Array:
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec(*fitting)))
 
 
+def settled(kernel: Array) -> Array:
+    """Returns a matrix itself; on a mesh each device's part is made before it travels to the others.
+
+    Without this the compiler may gather the parts as they are stored, and then cast, reorder and lay out the
+    whole matrix on every device.
+    """
+    return kernel if _mesh.get() is None else _settled(kernel)
+
+
+@jax.custom_vjp
+def _settled(kernel: Array) -> Array:
+    return jax.lax.optimization_barrier(kernel)
+
+
+_settled.defvjp(lambda kernel: (_settled(kernel), None), lambda _, grad: (grad,))
+
+
 def lookup(table: Array, ids: Array) -> Array:
     """Returns `table[ids]`; on a mesh each device reads its part of the width for the whole batch.
 
@@ -100,3 +119,22 @@ def per_shard(
         out_specs=spec(*out_dims),
         check_vma=False,
     )
+
+
+def spread_over(devices: Sequence[Any]) -> Callable[[str, tuple[int, ...]], NamedSharding]:
+    """Returns where weights go that no single device is to hold: each array is cut over all devices.
+
+    It is cut along its last dimension that their number divides; without one, every device holds it.
+
+    Args:
+        devices: for example `jax.devices()`.
+    """
+    mesh = Mesh(np.asarray(devices), ("devices",))
+
+    def place(path: str, shape: tuple[int, ...]) -> NamedSharding:
+        del path
+        fitting = [dim for dim, size in enumerate(shape) if size % len(devices) == 0]
+        cut = PartitionSpec(*(None,) * fitting[-1], "devices") if fitting else PartitionSpec()
+        return NamedSharding(mesh, cut)
+
+    return place

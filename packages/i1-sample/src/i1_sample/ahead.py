@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from i1_model.attention import target_platform
 from i1_model.checkpoint import read_config
 from i1_model.compiled.chips import find_chip
 from i1_model.compiled.report import compile_report
 from i1_model.compiled.topology import topology_devices
 from i1_model.config import ModelConfig
+from i1_model.formats.stored import with_resolution
 from i1_model.sizes import NUM_HEADS, model_config
+from i1_model.target import target_platform
 from jax.sharding import SingleDeviceSharding
 
 from i1_sample.models import find_model
@@ -52,6 +53,9 @@ def compile_sampling(
     *,
     batch_size: int,
     dtype: Literal["float32", "bfloat16"] | None = None,
+    resolution: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
 ) -> dict[str, Any]:
     """Returns the report of sampling a batch on one chip of a TPU topology; nothing is read or run.
 
@@ -64,16 +68,21 @@ def compile_sampling(
         settings: number of steps, solver and guidance.
         batch_size: pictures at a time.
         dtype: of activations; by default the model's.
+        resolution: likewise.
+        height: of the pictures in pixels; by default the resolution.
+        width: likewise.
 
     Raises:
-        UserError: for an unknown model or topology, or without libtpu.
+        UserError: for an unknown model or topology, a size that does not fit, or without libtpu.
     """
-    config = find_config(model)
+    config = with_resolution(find_config(model), resolution)
     config = config if dtype is None else dataclasses.replace(config, compute_dtype=dtype)
     devices = topology_devices(topology)
     chip = find_chip(topology.split(":")[0])
-    with target_platform("tpu"):
-        calls = _calls(config, settings, batch_size, SingleDeviceSharding(devices[0]))
+    with target_platform("tpu", chip.name):
+        programs = Programs(config, abstract=True)
+        size = programs.picture_size(height, width)
+        calls = _calls(programs, settings, batch_size, size, SingleDeviceSharding(devices[0]))
         reports = {name: compile_report(traced, chip, {"data": 1}) for name, (traced, _) in calls.items()}
     counts = {name: count for name, (_, count) in calls.items()}
 
@@ -99,10 +108,13 @@ def compile_sampling(
 
 
 def _calls(
-    config: ModelConfig, settings: SampleSettings, batch_size: int, place: SingleDeviceSharding
+    programs: Programs,
+    settings: SampleSettings,
+    batch_size: int,
+    size: tuple[int, int],
+    place: SingleDeviceSharding,
 ) -> dict[str, tuple[Any, int]]:
     """Returns every program of a batch, traced, with how often it runs."""
-    programs = Programs(config, abstract=True)
     params = jax.eval_shape(programs.init, jax.random.key(0))
     rows = batch_size
     tokens = jax.tree.map(
@@ -112,18 +124,18 @@ def _calls(
     captions = jax.eval_shape(programs.encode, programs.encoder_params, tokens)
     masks = [of_encoder["mask"] for of_encoder in tokens]
     conditioning = jax.eval_shape(
-        lambda p, c, m: programs.condition(p, c, m, settings.is_guided), params, captions, masks
+        lambda p, c, m: programs.condition(p, c, m, settings.is_guided, size), params, captions, masks
     )
     indices = jax.ShapeDtypeStruct((rows,), jnp.uint32)
     scalar = jax.ShapeDtypeStruct((), jnp.float32)
-    x, carry = jax.eval_shape(lambda i: programs.start(jnp.uint32(0), i, settings.solver), indices)
+    x, carry = jax.eval_shape(lambda i: programs.start(jnp.uint32(0), i, settings.solver, size), indices)
 
     def on_chip(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place), tree)
 
     encode = programs.encode.trace(on_chip(programs.encoder_params), on_chip(tokens))
     condition = programs.condition.trace(
-        on_chip(params), on_chip(captions), on_chip(masks), settings.is_guided
+        on_chip(params), on_chip(captions), on_chip(masks), settings.is_guided, size
     )
     step = programs.step.trace(
         on_chip(params),

@@ -55,8 +55,10 @@ def build_parser() -> argparse.ArgumentParser:
         "Hugging Face Hub such as zlab-princeton/i1-3B (default: scenes)",
     )
     add("--revision", metavar="REV", help="branch, tag or commit of the model's repository")
-    add("--resolution", type=int, metavar="PX", help="edge of the pictures, a multiple of 16 for i1")
-    add("--text-encoder", metavar="PATH", help="folder with the text encoder's weights")
+    add("--resolution", type=int, metavar="PX", help="that the model is set to, a multiple of 16 for i1")
+    add("--width", type=int, metavar="PX", help="of the pictures (default: the resolution)")
+    add("--height", type=int, metavar="PX", help="of the pictures (default: the resolution)")
+    add("--text-encoder", metavar="PATH", help="the text encoder's weights, a folder or OWNER/NAME[@REV]")
     add(
         "--lora",
         action="append",
@@ -65,7 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="PATH[:S]",
         help="a LoRA file, folder or workdir, added with strength S (default: 1); several add up",
     )
-    add("--vae", metavar="PATH", help="folder with the autoencoder's weights")
+    add("--vae", metavar="PATH", help="the autoencoder's weights, a folder or OWNER/NAME[@REV]")
+    add("--vae-tile", type=int, metavar="PX", help="decode by tiles of this edge: bounds memory")
     add(
         "--offload",
         action="store_true",
@@ -152,6 +155,7 @@ def main(argv: Sequence[str]) -> int:
         dtype=arguments.dtype,
         text_encoder=arguments.text_encoder,
         vae=arguments.vae,
+        vae_tile=arguments.vae_tile,
         revision=arguments.revision,
         offload=arguments.offload,
         loras=arguments.loras,
@@ -166,6 +170,8 @@ def main(argv: Sequence[str]) -> int:
         num_images_per_prompt=arguments.num_images,
         batch_size=arguments.batch_size,
         first_index=arguments.start_index,
+        height=arguments.height,
+        width=arguments.width,
         preset=arguments.preset,
         **components,
     )
@@ -202,7 +208,14 @@ def _compile_only(arguments: argparse.Namespace) -> int:
     )
     batch_size = arguments.batch_size or 1
     report = compile_sampling(
-        arguments.model, arguments.topology, settings, batch_size=batch_size, dtype=arguments.dtype
+        arguments.model,
+        arguments.topology,
+        settings,
+        batch_size=batch_size,
+        dtype=arguments.dtype,
+        resolution=arguments.resolution,
+        height=arguments.height,
+        width=arguments.width,
     )
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

@@ -22,7 +22,7 @@ LICENCES = {
     "black-forest-labs/FLUX.1-dev": "the FLUX.1-dev Non-Commercial License",
 }
 """What one accepts, by the beginning of the repository's name."""
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?")
 
 
 @dataclass(frozen=True)
@@ -30,34 +30,43 @@ class Snapshot:
     """A repository on this machine.
 
     Attributes:
+        repository: `owner/name`.
         folder: its files, those that were asked for.
         commit: hash of the revision.
     """
 
+    repository: str
     folder: Path
     commit: str
 
 
 def is_repository(name: str) -> bool:
-    """Tells whether a text has the form `owner/name`."""
+    """Tells whether a text has the form `owner/name` or `owner/name@revision`."""
     return _NAME.fullmatch(name) is not None
 
 
-def fetch(repository: str, patterns: Sequence[str], *, revision: str | None = None, instead: str) -> Snapshot:
+def fetch(name: str, patterns: Sequence[str], *, revision: str | None = None, instead: str) -> Snapshot:
     """Returns the files of a repository, downloaded unless they are in the Hub's cache.
 
     `HF_HUB_OFFLINE=1` looks into the cache alone; `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN` work as everywhere.
     A file that is not complete has another name, so that a broken download leaves nothing behind.
 
     Args:
-        repository: `owner/name`.
+        name: `owner/name`, or `owner/name@revision`.
         patterns: of the files, as in `fnmatch`.
         revision: a branch, a tag or a commit hash; None takes that of `REVISIONS`, else `main`.
         instead: what to give for a local copy, for messages; for example `--vae FOLDER`.
 
     Raises:
-        UserError: for a gated, absent or unreachable repository, or an absent revision.
+        UserError: for a gated, absent or unreachable repository, an absent revision, or two of them.
     """
+    match = _NAME.fullmatch(name)
+    assert match is not None
+    repository, pinned = match[1], match[2]
+    if pinned and revision and pinned != revision:
+        raise UserError(
+            f"{name!r} names revision {pinned!r}, and {revision!r} is given as well: leave one out"
+        )
     try:
         from huggingface_hub import errors, snapshot_download
     except ModuleNotFoundError as error:
@@ -65,7 +74,7 @@ def fetch(repository: str, patterns: Sequence[str], *, revision: str | None = No
             f"{repository!r} is not a folder here; to have it from the Hugging Face Hub pip install "
             f"'i1-sample[hub]', or give {instead}"
         ) from error
-    revision = revision or REVISIONS.get(repository, "main")
+    revision = revision or pinned or REVISIONS.get(repository, "main")
     page = f"https://huggingface.co/{repository}"
     try:
         folder = Path(snapshot_download(repository, revision=revision, allow_patterns=list(patterns)))
@@ -91,7 +100,7 @@ def fetch(repository: str, patterns: Sequence[str], *, revision: str | None = No
         raise UserError(f"{repository}: the Hub answered {_first_line(error)}; try again later") from error
     except OSError as error:
         raise UserError(f"cannot download {repository}: {_first_line(error)}") from error
-    return Snapshot(folder, folder.name)
+    return Snapshot(repository, folder, folder.name)
 
 
 def _licence(repository: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict
 
@@ -33,6 +33,8 @@ class SampleOptions(TypedDict, total=False):
     num_images_per_prompt: int
     batch_size: int | None
     first_index: int
+    height: int | None
+    width: int | None
     solver: SolverConfig | Choice | None
     time_grid: TimeGridConfig | Choice
     guidance: GuidanceConfig | Choice
@@ -47,10 +49,13 @@ class Job:
     Attributes:
         prompts: as given.
         rewritten: as encoded.
+        tokens: of the rewritten prompts, what each text encoder's `tokenize` returned.
         images_per_prompt: pictures of each prompt; those of one prompt are neighbours.
         seed: of all noise.
         first_index: index k of the first image.
         batch_size: rows of every compiled batch; a last, smaller batch is padded.
+        height: pixels of every picture.
+        width: likewise.
         settings: the rest.
         preset: its name, when one was chosen.
     """
@@ -61,7 +66,10 @@ class Job:
     seed: int
     first_index: int
     batch_size: int
+    height: int
+    width: int
     settings: SampleSettings
+    tokens: Sequence[Mapping[str, np.ndarray]] = dataclasses.field(repr=False, compare=False)
     preset: str | None = None
 
     @property

@@ -11,8 +11,10 @@ from typing import Any
 
 from i1_hooks import UserError
 from i1_model.autoencoders import AutoencoderConfig
+from i1_model.autoencoders.pretrained import PretrainedAutoencoder
 from i1_model.config import ModelConfig
 from i1_model.formats.dtypes import WeightDtype
+from i1_model.formats.loading import Sharding
 from i1_model.formats.stored import (
     MODEL_INDEX,
     PUBLISHED_RESOLUTIONS,
@@ -26,7 +28,7 @@ from i1_model.lora.folder import is_adapter, load_adapter
 from i1_model.text_encoders import TextEncoderConfig
 from i1_model.text_encoders.pretrained import PretrainedEncoder
 
-from i1_sample.hub import fetch, is_repository
+from i1_sample.hub import Snapshot, fetch, is_repository
 from i1_sample.loras import LoraSetting, merge_loras, read_loras
 from i1_sample.models import find_model
 from i1_sample.progress import loading_bar
@@ -47,6 +49,7 @@ class Parts:
         metadata: as in `i1_model.checkpoint.LoadedModel`.
         name: what the user called it.
         revision: the commit of its repository; None for a local one.
+        revisions: the commit of every repository that a part comes from, the model's included.
         load_params: reads the denoiser's parameters, LoRAs merged.
     """
 
@@ -54,6 +57,7 @@ class Parts:
     metadata: dict[str, Any]
     name: str
     revision: str | None
+    revisions: dict[str, str]
     load_params: Callable[[], Any]
 
 
@@ -64,45 +68,60 @@ def find_parts(
     dtype: WeightDtype | None = None,
     text_encoder: str | os.PathLike[str] | None = None,
     vae: str | os.PathLike[str] | None = None,
+    vae_tile: int | None = None,
     revision: str | None = None,
     loras: Sequence[LoraSetting] = (),
+    sharding: Sharding | None = None,
 ) -> Parts:
     """Finds a model and its frozen parts, downloading what is not here; arguments as `from_pretrained`'s.
+
+    The files of the frozen parts are checked here, so that damage is not found after hours of sampling.
 
     Raises:
         UserError: when a part cannot be had, or does not fit the others.
     """
-    path, commit = locate(model, resolution, revision)
+    path, snapshot = locate(model, resolution, revision)
     adapters, side = [], resolution
     if is_adapter(path):
         tuned = load_adapter(path)
         config, metadata = with_resolution(tuned.config, resolution), tuned.metadata
         adapters.append((tuned.adapter, 1.0))
         side = config.resolution
-        path, commit = _locate_base(path, tuned.base, side)
+        path, snapshot = _locate_base(path, tuned.base, side)
     else:
         with open_stored(path, resolution=resolution) as stored:
             config, metadata = stored.config, stored.metadata
     adapters += read_loras(config, loras)
+    snapshots = [] if snapshot is None else [snapshot]
     config = dataclasses.replace(
         config,
-        text_encoders=_text_encoders(config, text_encoder),
-        autoencoder=_autoencoder(config.autoencoder, vae),
+        text_encoders=_text_encoders(config, text_encoder, snapshots),
+        autoencoder=_autoencoder(config.autoencoder, vae, vae_tile, snapshots),
         compute_dtype=dtype or config.compute_dtype,
     )
 
     def load_params() -> Any:
-        with open_stored(path, resolution=side) as stored, loading_bar(os.fspath(model)) as progress:
-            params = stored.load(dtype or "float32", progress=progress).params
+        with (
+            open_stored(path, resolution=side) as stored,
+            loading_bar(f"denoiser {os.fspath(model)}") as progress,
+        ):
+            params = stored.load(dtype or "float32", sharding=sharding, progress=progress).params
         return merge_loras(config, params, adapters)
 
-    return Parts(config, metadata, os.fspath(model), commit, load_params)
+    return Parts(
+        config=config,
+        metadata=metadata,
+        name=os.fspath(model),
+        revision=None if snapshot is None else snapshot.commit,
+        revisions={found.repository: found.commit for found in snapshots},
+        load_params=load_params,
+    )
 
 
 def locate(
     model: str | os.PathLike[str], resolution: int | None = None, revision: str | None = None
-) -> tuple[Path, str | None]:
-    """Returns what `open_stored` takes for a model, and the commit when it comes from the Hub.
+) -> tuple[Path, Snapshot | None]:
+    """Returns what `open_stored` takes for a model, and its repository when it comes from the Hub.
 
     Raises:
         UserError: when there is no such model, or a revision is given for a local one.
@@ -120,7 +139,7 @@ def locate(
             TORCH_FILE.format(side),
         )
         snapshot = fetch(name, patterns, revision=revision, instead="a folder")
-        return snapshot.folder, snapshot.commit
+        return snapshot.folder, snapshot
     if revision is not None:
         raise UserError(f"revision {revision!r} does not apply: {name!r} is not a repository on the Hub")
     if path.is_file() and (path.suffix in _STORED_SUFFIXES or path.name.startswith("checkpoint.npz-")):
@@ -130,7 +149,7 @@ def locate(
     return find_model(model), None
 
 
-def _locate_base(folder: Path, base: str, resolution: int) -> tuple[Path, str | None]:
+def _locate_base(folder: Path, base: str, resolution: int) -> tuple[Path, Snapshot | None]:
     """Returns what the adapter in a folder belongs to, as `locate` does."""
     try:
         return locate(base, resolution)
@@ -153,7 +172,7 @@ def _holds_weights(folder: Path) -> bool:
 
 
 def _text_encoders(
-    config: ModelConfig, given: str | os.PathLike[str] | None
+    config: ModelConfig, given: str | os.PathLike[str] | None, snapshots: list[Snapshot]
 ) -> tuple[TextEncoderConfig, ...]:
     pretrained = [e for e in config.text_encoders if isinstance(e, PretrainedEncoder)]
     if given is not None and len(pretrained) != 1:
@@ -162,36 +181,49 @@ def _text_encoders(
             "text encoders"
         )
     return tuple(
-        _text_encoder(encoder, given) if isinstance(encoder, PretrainedEncoder) else encoder
+        _text_encoder(encoder, given, snapshots) if isinstance(encoder, PretrainedEncoder) else encoder
         for encoder in config.text_encoders
     )
 
 
-def _text_encoder(config: PretrainedEncoder, given: str | os.PathLike[str] | None) -> PretrainedEncoder:
+def _text_encoder(
+    config: PretrainedEncoder, given: str | os.PathLike[str] | None, snapshots: list[Snapshot]
+) -> PretrainedEncoder:
     instead = "a folder as text encoder (text_encoder=, --text-encoder)"
-    folder = _folder(config.path, config.repository, given, _ENCODER_FILES, instead)
+    folder = _folder(config.path, config.repository, given, _ENCODER_FILES, instead, snapshots)
     found = config.at(folder)
     if found.width != config.width:
         raise UserError(
             f"text encoder {folder} gives {found.width} channels, the model was trained on {config.width} of "
             f"{config.repository}: give a folder with that one"
         )
+    found.check()
     return found
 
 
-def _autoencoder(config: AutoencoderConfig, given: str | os.PathLike[str] | None) -> AutoencoderConfig:
-    repository = getattr(config, "repository", None)
-    if repository is None:
-        if given is not None:
-            name = type(config).__name__
-            raise UserError(f"vae {os.fspath(given)!r} does not apply: {name} has no weights")
+def _autoencoder(
+    config: AutoencoderConfig,
+    given: str | os.PathLike[str] | None,
+    tile: int | None,
+    snapshots: list[Snapshot],
+) -> AutoencoderConfig:
+    if not isinstance(config, PretrainedAutoencoder):
+        for option, value in (("vae", given), ("vae tile", tile)):
+            if value is not None:
+                name = type(config).__name__
+                raise UserError(f"{option} {str(value)!r} does not apply: {name} has no weights")
         return config
-    path = getattr(config, "path", None)
-    folder = _folder(path, repository, given, _VAE_FILES, "a folder as autoencoder (vae=, --vae)")
+    if tile is not None:
+        smallest = (config.tile_overlap + 1) * config.factor
+        if tile < smallest or tile % config.factor:
+            raise UserError(f"vae tile {tile}: use a multiple of {config.factor}, at least {smallest}")
+        config = dataclasses.replace(config, tile=tile // config.factor)
+    instead = "a folder as autoencoder (vae=, --vae)"
+    folder = _folder(config.path, config.repository, given, _VAE_FILES, instead, snapshots)
     inside = folder / "vae"
-    path = str(inside if inside.is_dir() else folder)
-    pretrained: Any = config  # that it has a repository means that it has a path
-    return dataclasses.replace(pretrained, path=path)
+    config = dataclasses.replace(config, path=str(inside if inside.is_dir() else folder))
+    config.check()
+    return config
 
 
 def _folder(
@@ -200,14 +232,18 @@ def _folder(
     given: str | os.PathLike[str] | None,
     patterns: tuple[str, ...],
     instead: str,
+    snapshots: list[Snapshot],
 ) -> Path:
-    """Returns the folder of a frozen part: the given one, the one that the model names, or a download."""
+    """Returns the folder of a frozen part: the given one, the one that the model names, or a download.
+
+    A download is added to the snapshots.
+    """
     for place in (given, stored):
         if place is not None and Path(place).expanduser().is_dir():
             return Path(place).expanduser()
     if given is not None:
-        name = os.fspath(given)
-        if not is_repository(name):
-            raise UserError(f"{name!r} is not a folder: give {instead}, or a repository owner/name")
-        repository = name
-    return fetch(repository, patterns, instead=instead).folder
+        repository = os.fspath(given)
+        if not is_repository(repository):
+            raise UserError(f"{repository!r} is not a folder: give {instead}, or a repository owner/name")
+    snapshots.append(fetch(repository, patterns, instead=instead))
+    return snapshots[-1].folder

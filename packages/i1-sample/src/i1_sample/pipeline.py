@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
-import jax
 import numpy as np
 from i1_hooks import UserError, from_dict
 from i1_model.checkpoint import LoadedModel
 from i1_model.formats.dtypes import WeightDtype
+from i1_model.formats.loading import Sharding
 from PIL import Image
 
 from i1_sample.compilation_cache import enable_compilation_cache
@@ -20,6 +20,7 @@ from i1_sample.loading import find_parts
 from i1_sample.loras import LoraChoice, LoraSetting, parse_lora
 from i1_sample.programs import Programs
 from i1_sample.rewriters.base import RewriterConfig
+from i1_sample.running import run_job
 from i1_sample.settings import (
     Choice,
     SamplingDefaults,
@@ -41,6 +42,7 @@ class Pipeline:
         model: a loaded model.
         name: what metadata calls it.
         revision: the commit of its repository, for metadata.
+        revisions: the commits of all repositories that its parts come from, for metadata.
         loras: what its parameters hold beside, for metadata.
         programs: compiled parts to share with another pipeline of the same configuration.
         load_params: reads the parameters where `model.params` is None.
@@ -57,6 +59,7 @@ class Pipeline:
         *,
         name: str = "model",
         revision: str | None = None,
+        revisions: Mapping[str, str] | None = None,
         loras: Sequence[LoraSetting] = (),
         programs: Programs | None = None,
         load_params: Callable[[], Any] | None = None,
@@ -66,6 +69,7 @@ class Pipeline:
         self.metadata = model.metadata
         self.name = name
         self.revision = revision
+        self.revisions = dict(revisions or {})
         self.loras = tuple(loras)
         self.offload = offload
         self.programs = programs or Programs(model.config)
@@ -82,13 +86,16 @@ class Pipeline:
         dtype: WeightDtype | None = None,
         text_encoder: str | os.PathLike[str] | None = None,
         vae: str | os.PathLike[str] | None = None,
+        vae_tile: int | None = None,
         revision: str | None = None,
         offload: bool = False,
         loras: Sequence[LoraChoice] = (),
+        sharding: Sharding | None = None,
     ) -> Pipeline:
         """Loads a model, and turns JAX's persistent compilation cache on.
 
-        On a terminal a bar shows how far the weights are read.
+        Parts are read one after the other, straight into their dtype and place; on a terminal a bar shows
+        how far each is read.
 
         Args:
             model: a model folder, a training workdir (its newest checkpoint), a registered name, a folder in
@@ -97,13 +104,18 @@ class Pipeline:
             resolution: pixels, a multiple of 16 for i1; None is the model's own, the largest published one.
             dtype: of weights, activations and matrix products; by default those of the model's configuration,
                 with weights in float32.
-            text_encoder: folder or repository of the text encoder's weights; by default the model's own.
+            text_encoder: folder or repository of the text encoder's weights; by default the model's own. A
+                repository may have its revision behind an `@`, as that of the model may.
             vae: likewise of the autoencoder.
+            vae_tile: pixels of the tiles that the autoencoder works by, which bounds its memory; None takes
+                pictures as a whole.
             revision: of the model's repository; None takes that of `i1_sample.hub.REVISIONS`, else `main`.
             offload: holds the weights of one part at a time: the text encoders are read first and freed
                 before the denoiser is read, and read again by a later call.
             loras: LoRA files, folders or workdirs that are merged into the weights, each a path, or with its
                 strength as `"path:0.8"` or a pair; several add up.
+            sharding: where each array of the denoiser, the text encoders and the autoencoder goes, given its
+                path and shape, such as `i1_model.sharding.spread_over(jax.devices())`; None is one device.
 
         Raises:
             UserError: when there is no such model, its files do not fit, or a repository cannot be had.
@@ -115,15 +127,19 @@ class Pipeline:
             dtype=dtype,
             text_encoder=text_encoder,
             vae=vae,
+            vae_tile=vae_tile,
             revision=revision,
             loras=settings,
+            sharding=sharding,
         )
         enable_compilation_cache()
         pipeline = cls(
             LoadedModel(parts.config, None if offload else parts.load_params(), parts.metadata),
             name=parts.name,
             revision=parts.revision,
+            revisions=parts.revisions,
             loras=settings,
+            programs=Programs(parts.config, sharding=sharding),
             load_params=parts.load_params,
             offload=offload,
         )
@@ -200,6 +216,8 @@ class Pipeline:
         num_images_per_prompt: int = 1,
         batch_size: int | None = None,
         first_index: int = 0,
+        height: int | None = None,
+        width: int | None = None,
         solver: SolverConfig | Choice | None = None,
         time_grid: TimeGridConfig | Choice = "shifted",
         guidance: GuidanceConfig | Choice = "cfg",
@@ -218,6 +236,8 @@ class Pipeline:
             num_images_per_prompt: pictures of each prompt.
             batch_size: rows per batch; changes speed and memory, not the pictures.
             first_index: k of the first image, to make later images of a series alone.
+            height: of the pictures in pixels, a multiple of 16 for i1; None is the model's resolution.
+            width: likewise. Positions are computed for the size, as for the aspect ratios of training.
             solver: an object, a registered name, or a mapping with the name under `component`.
             time_grid: likewise.
             guidance: likewise.
@@ -247,74 +267,22 @@ class Pipeline:
             time_grid=time_grid,
             guidance=guidance,
         )
+        height, width = self.programs.picture_size(height, width)
         rewritten = component(RewriterConfig, rewriter).rewrite(prompts)
-        self.programs.tokenize(rewritten)  # refuses a bad prompt before any work
         return Job(
             prompts=prompts,
             rewritten=tuple(rewritten),
+            tokens=self.programs.tokenize(rewritten),
             images_per_prompt=num_images_per_prompt,
             seed=seed,
             first_index=first_index,
             batch_size=size,
+            height=height,
+            width=width,
             settings=settings,
             preset=preset,
         )
 
     def run(self, job: Job) -> Iterator[StepEvent]:
         """Yields the events of a planned job; each prompt is encoded once."""
-        size = job.batch_size
-        encoded = self._encoded(job)
-        if self.offload:
-            encoded = iter(list(encoded))
-            self.programs.release_text_encoders()
-        for first, captions, masks in encoded:
-            conditioning = self.programs.condition(self.params, captions, masks, job.settings.is_guided)
-            last = min(first + size, len(job.rewritten))
-            stop = last * job.images_per_prompt
-            for start in range(first * job.images_per_prompt, stop, size):
-                positions = range(start, min(start + size, stop))
-                yield from self._run_batch(job, positions, first, conditioning)
-
-    def _encoded(self, job: Job) -> Iterator[tuple[int, Any, Any]]:
-        """Yields the index of the first prompt, the captions and the masks of every batch of prompts."""
-        for first in range(0, len(job.rewritten), job.batch_size):
-            prompts = _padded(job.rewritten[first : first + job.batch_size], job.batch_size)
-            tokens = self.programs.tokenize(prompts)
-            captions = self.programs.encode(self.programs.encoder_params, tokens)
-            yield first, captions, [of_encoder["mask"] for of_encoder in tokens]
-
-    def _run_batch(
-        self, job: Job, positions: range, first_prompt: int, conditioning: Any
-    ) -> Iterator[StepEvent]:
-        settings, size = job.settings, job.batch_size
-        images = np.array(_padded(positions, size))
-        rows = images // job.images_per_prompt - first_prompt
-        if not np.array_equal(rows, np.arange(size)):
-            both = np.concatenate([rows, rows + size]) if settings.is_guided else rows
-            conditioning = self.programs.select(conditioning, both)
-        indices = (images + job.first_index).astype(np.uint32)
-        x, carry = self.programs.start(np.uint32(job.seed), indices, settings.solver)
-        times = settings.time_grid.times(settings.num_steps)
-        guidance = settings.guidance if settings.is_guided else None
-        scale = np.float32(settings.guidance_scale)
-        for step in range(settings.num_steps):
-            x, carry = self.programs.step(
-                self.params,
-                conditioning,
-                x,
-                carry,
-                times[step],
-                times[step + 1],
-                scale,
-                settings.solver,
-                guidance,
-            )
-            yield StepEvent(positions, step + 1, settings.num_steps, float(times[step + 1]), x, self._decode)
-
-    def _decode(self, latents: jax.Array) -> jax.Array:
-        return self.programs.decode(self.programs.autoencoder.params, latents)
-
-
-def _padded(items: Sequence[Any], size: int) -> list[Any]:
-    """Returns items, the last one repeated up to a length."""
-    return [*items, *[items[-1]] * (size - len(items))]
+        return run_job(self.programs, lambda: self.params, job, offload=self.offload)

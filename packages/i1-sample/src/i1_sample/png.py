@@ -29,14 +29,13 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
     """
     settings = job.settings
     prompt = position // job.images_per_prompt
-    resolution = pipeline.config.resolution
     return {
         "prompt": job.prompts[prompt],
         "rewritten_prompt": job.rewritten[prompt],
         "seed": job.seed,
         "index": job.first_index + position,
-        "width": resolution,
-        "height": resolution,
+        "width": job.width,
+        "height": job.height,
         "steps": settings.num_steps,
         "guidance_scale": settings.guidance_scale,
         "solver": _component(settings.solver),
@@ -45,6 +44,7 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
         "preset": job.preset,
         "model": pipeline.name,
         "revision": pipeline.revision,
+        "revisions": pipeline.revisions,
         "loras": [str(lora) for lora in pipeline.loras],
         "model_step": pipeline.metadata.get("step"),
         "recipe": pipeline.metadata.get("recipe"),
@@ -101,6 +101,9 @@ def write_bytes(path: Path, data: bytes) -> None:
         temporary.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; choose another output") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
 
 
 def _component(config: ComponentConfig) -> dict[str, Any]:

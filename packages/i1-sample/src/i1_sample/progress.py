@@ -43,16 +43,31 @@ class StepBar:
 
 
 @contextmanager
-def loading_bar(name: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Shows on a terminal how many bytes of weights are read; gives what is to be called, or None elsewhere.
+def loading_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """Shows on a terminal how many bytes of a part are read; gives what is to be called, or None elsewhere.
+
+    A part without weights shows nothing.
 
     Args:
-        name: of the model.
+        what: the part.
     """
     if not sys.stderr.isatty():
         yield None
         return
-    columns = (TextColumn(f"loading {name}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("bytes", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    columns = (
+        TextColumn("loading {task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TimeRemainingColumn(),
+    )
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task(what, total=None)
+
+    def show(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import zlib
 from pathlib import Path
@@ -69,6 +70,14 @@ def replace_folder(source: Path, target: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def reason(error: Exception) -> str:
+    """Returns why a write failed: the system's words, also where tensorstore's text only has their number."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    number = re.search(r"os_error_code='(\d+)'", str(error))
+    return os.strerror(int(number[1])) if number else str(error).split("\n")[0]
 
 
 def _read_manifest(path: Path) -> dict:

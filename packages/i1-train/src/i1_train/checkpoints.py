@@ -18,7 +18,7 @@ import orbax.checkpoint as ocp
 from i1_hooks import UserError
 
 from i1_train.agreement import exchange, together
-from i1_train.checkpoint_files import DamagedError, replace_folder, verify, write_manifest
+from i1_train.checkpoint_files import DamagedError, reason, replace_folder, verify, write_manifest
 from i1_train.snapshot import safe_to_read
 
 FORMAT = "i1-checkpoint"
@@ -27,6 +27,8 @@ RECORD = "run.json"
 STATE = "state"
 MODEL = "model"
 SCORE = "score"
+ORBAX_SECONDS = 7 * 86400
+"""How long orbax may take: long, since it looks at the clock on the wall, which may jump during a write."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class Checkpoints:
                     self._make_room(temporary, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
             state = safe_to_read(state)
             if self._orbax is None:
-                self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler())
+                self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler(), ORBAX_SECONDS)
             self._orbax.save((temporary / STATE).absolute(), args=ocp.args.StandardSave(state))
         except (OSError, ValueError) as error:
             raise self._failed(step, error) from error
@@ -119,6 +121,11 @@ class Checkpoints:
             daemon=True,
         )
         self._thread.start()
+
+    def is_writing(self) -> bool:
+        """Says whether a checkpoint is being written; every host must ask, and hears the same."""
+        writing = self._thread is not None and self._thread.is_alive()
+        return "yes" in exchange("checkpoint is being written", "yes" if writing else "no")
 
     def finished(self) -> list[Path]:
         """Returns the checkpoints that became complete since the last call, without waiting.
@@ -215,11 +222,8 @@ class Checkpoints:
         rest = (
             f"the last good checkpoint is {self.path(done[-1])}" if done else "there is no earlier checkpoint"
         )
-        reason = (
-            error.strerror if isinstance(error, OSError) and error.strerror else str(error).split("\n")[0]
-        )
         return UserError(
-            f"cannot write checkpoint {self.path(step)}: {reason}; {rest}; free space and run again"
+            f"cannot write checkpoint {self.path(step)}: {reason(error)}; {rest}; free space and run again"
         )
 
     def _prune(self) -> None:

@@ -146,18 +146,16 @@ def compile_only(config, topology: str, json_file: str | None, *, cached: bool) 
 
 def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     """Trains and prints how it ended."""
-    import logging
-
     import jax
 
     from i1_train.compilation_cache import enable_compilation_cache
     from i1_train.host_memory import keep_host_memory
     from i1_train.incidents import BadStepError
     from i1_train.loop import train
+    from i1_train.quiet import quiet_libraries
     from i1_train.signals import RunInterruptedError
 
-    for name in ("absl", "asyncio"):  # orbax's tracebacks of what is one line of ours
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quiet_libraries()
     enable_compilation_cache()
     keep_host_memory()
     try:

@@ -36,11 +36,10 @@ def train(config: TrainConfig, workdir: str | os.PathLike[str], *, profile: int 
             batch = run.next_batch()
             run.state, metrics = run.train_step(run.state, run.constants, run.to_device(batch))
             run.finish_step(step, metrics, batch)
-            stopping = stop.at(step)
-            if stopping or run.checkpoint_due():
+            if stopping := stop.at(step):
+                raise RunInterruptedError(f"{stopping} at step {step}: saved to {run.save_and_wait()}")
+            if run.checkpoint_due():
                 run.begin_checkpoint()
-            if stopping:
-                raise RunInterruptedError(f"{stopping} at step {step}: saved to {run.checkpoints.wait()}")
             run.announce_checkpoints()
         run.finish()
     return run.step

@@ -31,14 +31,15 @@ class _Waiting:
     metrics: Mapping[str, jax.Array]
     keys: list[str]
     captions: list[str]
-    seconds: float
     data_seconds: float
 
 
 class Metrics:
     """Reads each step's metrics after the next one was dispatched: the device never waits for the host.
 
-    Times are those of a clock that only goes forward, whatever happens to the clock on the wall.
+    A step takes from the moment when the metrics of the one before were there until its own are, on a clock
+    that only goes forward, whatever happens to the clock on the wall. The first step of a process, which
+    compiles, has no speed.
 
     Args:
         workdir: of the run.
@@ -58,7 +59,7 @@ class Metrics:
         self._loggers = Quiet() if host else LoggerGroup(config.loggers, workdir, step)
         self._incidents = Incidents(workdir, step, host)
         self._waiting: _Waiting | None = None
-        self._clock = time.monotonic()
+        self._clock: float | None = None
         self.held_out_loss: float | None = None
 
     def add(
@@ -78,9 +79,8 @@ class Metrics:
         for value in metrics.values():
             if isinstance(value, jax.Array):
                 value.copy_to_host_async()
-        now = time.monotonic()
-        waiting = _Waiting(step, metrics, batch["key"], batch["caption"], now - self._clock, data_seconds)
-        before, self._waiting, self._clock = self._waiting, waiting, now
+        waiting = _Waiting(step, metrics, batch["key"], batch["caption"], data_seconds)
+        before, self._waiting = self._waiting, waiting
         if before is not None:
             self._log(before)
 
@@ -97,6 +97,7 @@ class Metrics:
 
     def _log(self, done: _Waiting) -> None:
         fetched = {name: float(value) for name, value in jax.device_get(done.metrics).items()}
+        before, self._clock = self._clock, time.monotonic()
         values = {
             name: fetched[name]
             for name in ("loss", *sorted(fetched.keys() - {"loss"}))
@@ -105,15 +106,22 @@ class Metrics:
             )  # no example of the batch was there
         }
         self._incidents.check(done.step, values, done.keys, done.captions)
-        seconds = max(done.seconds, 1e-9)
-        values["images_per_second"] = self._batch_size / seconds
-        values["data_wait"] = min(done.data_seconds / seconds, 1.0)
-        if self._chip is not None:
-            values["utilisation"] = self._chip.step_flops / seconds / self._chip.peak_flops
+        if before is not None:
+            values.update(self._speed(max(self._clock - before, 1e-9), done.data_seconds))
         values.update(memory())
         self.held_out_loss = values.get(LOSS, self.held_out_loss)
         self._loggers.log(done.step, values)
         self._display.show(done.step, values)
+
+    def _speed(self, seconds: float, data_seconds: float) -> dict[str, float]:
+        """Returns how fast a step was that took some seconds, of which it waited for data."""
+        speed = {
+            "images_per_second": self._batch_size / seconds,
+            "data_wait": min(data_seconds / seconds, 1.0),
+        }
+        if self._chip is not None:
+            speed["utilisation"] = self._chip.step_flops / seconds / self._chip.peak_flops
+        return speed
 
     def log_images(self, step: int, folder: Path) -> None:
         """Gives the loggers the pictures that sampling plugins drew at a checkpoint."""
@@ -121,7 +129,7 @@ class Metrics:
             self._loggers.log_image(step, folder.name, file)
 
     def restart_clock(self) -> None:
-        """Leaves the time since the last step, spent on a checkpoint, out of the speed."""
+        """Leaves the time since the last `flush`, spent on a checkpoint, out of the speed."""
         self._clock = time.monotonic()
 
     def close(self) -> None:

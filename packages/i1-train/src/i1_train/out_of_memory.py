@@ -44,8 +44,9 @@ def explained(config: TrainConfig, state: Any, constants: Any) -> Iterator[None]
             "average": state["ema"],
             "optimizer": state["opt"],
             "text encoders and autoencoder": [constants["text"], constants["autoencoder"]],
+            "frozen weights below LoRA": constants["base"],
         }
-        held = ", ".join(f"{name} {_gib(arrays):.2f} GiB" for name, arrays in sizes.items())
+        held = ", ".join(f"{name} {_gib(arrays):.2f} GiB" for name, arrays in sizes.items() if arrays)
         raise UserError(
             f"out of memory on {jax.device_count()} x {jax.devices()[0].device_kind}: {_asked(str(error))}; "
             f"in all there are {held}, gradients as large as the parameters, and activations of "
@@ -69,6 +70,8 @@ def _gib(arrays: Any) -> float:
 def _knobs(config: TrainConfig) -> list[str]:
     fields = flatten_json(to_dict(config))
     knobs = [setting for path, costly, setting in KNOBS if fields.get(path) == costly]
+    if config.lora.is_on and config.lora.quantization == "none":
+        knobs.append("lora.quantization=int8")
     parts = 2 * config.grad_accumulation
     if config.batch_size % parts == 0:
         knobs.append(f"grad_accumulation={parts}")

@@ -127,14 +127,14 @@ class Lines:
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-    """Returns the numbers of a step as text: the utilisation and the device's memory where they are known."""
+    """Returns the numbers of a step as text; speed, utilisation and device memory where they are known."""
     memory = metrics.get("memory/device", metrics["memory/host"])
     parts = [
         f"loss {metrics['loss']:.4f}",
         *([f"held-out {metrics['held_out/loss']:.4f}"] if "held_out/loss" in metrics else []),
         f"grad {metrics['grad_norm']:.3f}",
         f"lr {metrics['learning_rate']:.2e}",
-        f"{metrics['images_per_second']:.1f} images/s",
+        *([f"{metrics['images_per_second']:.1f} images/s"] if "images_per_second" in metrics else []),
         *([f"MFU {metrics['utilisation']:.1%}"] if "utilisation" in metrics else []),
         f"{memory:.1f} GiB",
     ]

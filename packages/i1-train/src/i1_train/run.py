@@ -140,13 +140,32 @@ class Run:
         self.checkpoints.begin(step, self.state, record, write_extra)
         self.metrics.restart_clock()
 
+    def save_and_wait(self) -> Path:
+        """Saves the finished step at once, and returns the checkpoint.
+
+        While one is being written, that one is waited for instead: whoever sent the signal waits too, and the
+        few steps since then are computed again, bit for bit.
+
+        Raises:
+            UserError: when the disk is full or may not be written.
+        """
+        if self.checkpoints.is_writing():
+            self.metrics.flush()
+        else:
+            self.begin_checkpoint()
+        return self.checkpoints.wait()
+
     def announce_checkpoints(self) -> None:
         """Tells plugins about checkpoints that are complete now, and loggers about the pictures they drew.
 
         Raises:
             UserError: when one could not be written.
         """
-        for folder in self.checkpoints.finished():
+        folders = self.checkpoints.finished()
+        if not folders:
+            return
+        self.metrics.flush()
+        for folder in folders:
             step = int(folder.name)
             if jax.process_index() == 0:
                 notify(
@@ -157,7 +176,7 @@ class Run:
                     prompts=self.config.preview_prompts,
                 )
                 self.metrics.log_images(step, self.workdir / "samples")
-            self.metrics.restart_clock()
+        self.metrics.restart_clock()
 
     def finish(self) -> None:
         """Waits for the last checkpoint, announces it, and writes the report of the run."""
@@ -219,6 +238,8 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
         metrics = Metrics(workdir, config, step, display, find_chip(config, parts, constants))
         stack.callback(metrics.close)
         train_step = make_step(config, parts, placement)
+        if profile:
+            train_step = stack.enter_context(traced(train_step, workdir / "profile", profile))
         run = Run(
             config=config,
             workdir=workdir,
@@ -227,7 +248,7 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
             step=step,
             placement=placement,
             constants=constants,
-            train_step=traced(train_step, workdir / "profile", profile) if profile else train_step,
+            train_step=train_step,
             batches=batches,
             checkpoints=checkpoints,
             metrics=metrics,

@@ -9,6 +9,8 @@ from i1_hooks import ComponentConfig
 if TYPE_CHECKING:
     import jax
 
+    from i1_model.formats.loading import Progress, Sharding
+
 
 class AutoencoderConfig(ComponentConfig, kind="autoencoders"):
     """Base of every autoencoder's configuration.
@@ -27,6 +29,20 @@ class AutoencoderConfig(ComponentConfig, kind="autoencoders"):
     def build(self) -> Autoencoder:
         """Returns the autoencoder, with its frozen arrays loaded."""
         raise NotImplementedError(f"{type(self).__qualname__} must define build()")
+
+    def build_with(
+        self, *, sharding: Sharding | None = None, progress: Progress | None = None
+    ) -> Autoencoder:
+        """Returns the autoencoder as `build` does, its arrays where they are wanted.
+
+        By default that is `build`; an autoencoder whose weights are files overrides it.
+
+        Args:
+            sharding: where each array goes; None is the default device.
+            progress: told how far reading is.
+        """
+        del sharding, progress
+        return self.build()
 
     def build_abstract(self) -> Autoencoder:
         """Returns the autoencoder with shapes in place of arrays, enough to trace `encode` and `decode`.

@@ -17,6 +17,7 @@ from jax import Array
 from i1_model.autoencoders.base import AutoencoderConfig
 from i1_model.autoencoders.tiling import map_tiles
 from i1_model.formats.lazy import LazyArray
+from i1_model.formats.loading import ArrayReader, Progress, Sharding, total_bytes
 from i1_model.formats.safetensors_file import find_safetensors, read_json, safetensors_arrays
 from i1_model.names import check_arrays, flatten
 
@@ -86,6 +87,32 @@ class PretrainedAutoencoder(AutoencoderConfig):
         Raises:
             UserError: when the folder is absent, damaged, or holds another autoencoder.
         """
+        return self.build_with()
+
+    def build_with(
+        self, *, sharding: Sharding | None = None, progress: Progress | None = None
+    ) -> LoadedAutoencoder:
+        """Returns the autoencoder as `build` does.
+
+        Args:
+            sharding: where each array goes; its path is the stored name with `/` for `.`.
+            progress: told how far reading is.
+        """
+        graphdef, treedef, arrays = self._find()
+        reader = ArrayReader(total_bytes(arrays.values()), sharding=sharding, progress=progress)
+        values = [reader.read(path, array) for path, array in arrays.items()]
+        return LoadedAutoencoder(self, graphdef, jax.tree.unflatten(treedef, values))
+
+    def check(self) -> None:
+        """Checks that the weights in `path` are whole and fit, without reading them.
+
+        Raises:
+            UserError: as `build`.
+        """
+        self._find()
+
+    def _find(self) -> tuple[Any, Any, dict[str, LazyArray]]:
+        """Returns the network's graph, the structure of its parameters, and their arrays."""
         page = f"https://huggingface.co/{self.repository}"
         how = f"accept its licence at {page} to download it" if self.gated else f"download it from {page}"
         where = f"the subfolder vae of {self.repository} ({how})"
@@ -105,7 +132,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
                 f"says channels {self.channels} and factor {self.factor}"
             )
         graphdef, expected = nnx.split(network)
-        return LoadedAutoencoder(self, graphdef, _load(folder, expected, self.stored))
+        return graphdef, jax.tree.structure(expected), _stored_arrays(folder, expected, self.stored)
 
     def build_abstract(self) -> LoadedAutoencoder:
         """Returns the autoencoder of the published sizes with the shapes of its weights; no file is read.
@@ -199,8 +226,8 @@ class LoadedAutoencoder:
         return mean, logvar
 
 
-def _load(folder: Path, expected: Any, stored: Any) -> Any:
-    """Returns the state with its arrays read from the folder, in float32."""
+def _stored_arrays(folder: Path, expected: Any, stored: Any) -> dict[str, LazyArray]:
+    """Returns the arrays of a folder in float32 by path, in the order of the network's."""
     path = find_safetensors(folder, "diffusion_pytorch_model")
     arrays = {
         name: array.transpose(_AXES[len(array.shape)]) if len(array.shape) in _AXES else array
@@ -211,5 +238,4 @@ def _load(folder: Path, expected: Any, stored: Any) -> Any:
         check_arrays(shapes, arrays)
     except UserError as error:
         raise UserError(f"{path} does not fit config.json beside it: {error}") from error
-    values = [jnp.asarray(np.asarray(arrays[name], np.float32)) for name in shapes]
-    return jax.tree.unflatten(jax.tree.structure(expected), values)
+    return {name.replace(".", "/"): arrays[name].astype(np.float32) for name in shapes}

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
+
 FORWARD_PRODUCTS, BACKWARD_PRODUCTS = 2, 5
 """Matrix products of size queries x keys x features in the two attention kernels."""
 
@@ -94,10 +96,18 @@ def _convolution_flops(equation: Any) -> float:
     return 2.0 * math.prod(out) * math.prod(kernel) / kernel[numbers.rhs_spec[0]]
 
 
+def _batched_shape(array: Any) -> tuple[int, ...]:
+    """Returns the shape of a floating array over heads, to which a batch of one is put back; else nothing."""
+    missing = 4 - len(array.shape)
+    if missing not in (0, 1) or not jnp.issubdtype(array.dtype, jnp.floating):
+        return ()
+    return (1,) * missing + tuple(array.shape)
+
+
 def _kernel(equation: Any, calls: int) -> Kernel:
-    arrays = [variable.aval.shape for variable in equation.invars if len(variable.aval.shape) == 4]
+    arrays = [shape for variable in equation.invars if (shape := _batched_shape(variable.aval))]
     queries, keys = arrays[0], arrays[1]
-    backward = "dkv" in equation.params["name"]
+    backward = any(part in equation.params["name"] for part in ("dkv", "backward"))
     length, features = (2, 3) if queries[2] >= queries[3] else (3, 2)
     return Kernel(
         products=BACKWARD_PRODUCTS if backward else FORWARD_PRODUCTS,

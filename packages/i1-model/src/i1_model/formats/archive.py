@@ -16,6 +16,8 @@ from i1_model.formats import reading
 
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 _REST = 2**20
+_END, _END_BYTES = b"PK\x05\x06", 22
+"""Signature and size, without its comment, of the record that ends every zip archive."""
 
 
 class Archive:
@@ -37,6 +39,8 @@ class Archive:
         except _DAMAGE as error:
             self.damaged(error)
         self.names = frozenset(self._zip.namelist())
+        if not self._ends_with_directory():
+            self.damaged("bytes follow its end")
 
     def __enter__(self) -> Archive:
         """Returns itself."""
@@ -100,6 +104,11 @@ class Archive:
             return self._zip.read(name)
         except (OSError, *_DAMAGE) as error:
             self.damaged(error)
+
+    def _ends_with_directory(self) -> bool:
+        with self.path.open("rb") as file:
+            file.seek(-_END_BYTES - len(self._zip.comment), os.SEEK_END)
+            return file.read(len(_END)) == _END
 
     def damaged(self, error: BaseException | str) -> NoReturn:
         """Raises the UserError of a damaged file."""

@@ -13,12 +13,13 @@ from i1_model.checkpoint import CONFIG_FILE, FORMAT, to_record
 from i1_model.formats import diffusers_folder as hub
 from i1_model.formats.atomic import appearing
 from i1_model.formats.dtypes import WeightDtype, weight_dtype
+from i1_model.formats.loading import Progress
 from i1_model.formats.released import WeightsName
 from i1_model.formats.safetensors_writer import SHARD_BYTES, Written, write_safetensors, write_sharded
 from i1_model.formats.stored import MODEL_INDEX, TRANSFORMER, StoredModel, open_stored
 from i1_model.formats.torch_names import rope_tables, to_torch_names
 from i1_model.formats.torch_writer import write_torch
-from i1_model.names import Progress
+from i1_model.names import check_fit
 
 Form = Literal["i1", "diffusers", "torch"]
 FORMS: tuple[Form, ...] = ("i1", "diffusers", "torch")
@@ -52,8 +53,8 @@ def convert(
         The destination.
 
     Raises:
-        UserError: for a source that cannot be read, a model that has no such form, a destination that exists
-            or cannot be written, and a full disk.
+        UserError: for a source that cannot be read or does not fit its configuration, a model that has no
+            such form, a destination that exists or cannot be written, and a full disk.
     """
     if form not in FORMS:
         raise unknown("form", form, FORMS)
@@ -61,6 +62,10 @@ def convert(
     if form == "torch" and destination.suffix != ".pt":
         raise UserError(f"{destination}: the torch form is one file; give a name that ends in .pt")
     with open_stored(source, weights=weights) as stored:
+        try:
+            check_fit(stored.config, stored.arrays)
+        except UserError as error:
+            raise UserError(f"{stored.path}: {error}") from error
         if dtype is not None:
             target = weight_dtype(dtype)
             arrays = {name: array.astype(target) for name, array in stored.arrays.items()}

@@ -22,11 +22,12 @@ from i1_model.flow import RectifiedFlow
 from i1_model.formats.archive import Archive
 from i1_model.formats.dtypes import WeightDtype, weight_dtype
 from i1_model.formats.lazy import LazyArray
+from i1_model.formats.loading import Progress
 from i1_model.formats.npz import npz_arrays
 from i1_model.formats.safetensors_file import find_safetensors, read_json, safetensors_arrays
 from i1_model.formats.torch_names import from_torch_names
 from i1_model.formats.torch_zip import is_torch_zip, read_torch_zip
-from i1_model.names import Progress, from_released
+from i1_model.names import from_released
 from i1_model.sizes import TIME_SHIFT
 from i1_model.text_encoders import TextEncoderConfig
 

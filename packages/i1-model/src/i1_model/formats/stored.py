@@ -18,9 +18,10 @@ from i1_model.checkpoint import CONFIG_FILE, FORMAT, LoadedModel, from_record, r
 from i1_model.config import ModelConfig
 from i1_model.formats.dtypes import WeightDtype, is_weight, weight_dtype
 from i1_model.formats.lazy import LazyArray
+from i1_model.formats.loading import Progress, Sharding
 from i1_model.formats.released import WeightsName, infer_config, open_file
 from i1_model.formats.safetensors_file import find_safetensors, read_json, safetensors_arrays
-from i1_model.names import Progress, from_released
+from i1_model.names import from_released
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
 PUBLISHED_RESOLUTIONS = (256, 512, 1024)
@@ -47,12 +48,19 @@ class StoredModel:
     metadata: dict[str, Any]
     arrays: dict[str, LazyArray]
 
-    def load(self, dtype: WeightDtype = "float32", *, progress: Progress | None = None) -> LoadedModel:
+    def load(
+        self,
+        dtype: WeightDtype = "float32",
+        *,
+        sharding: Sharding | None = None,
+        progress: Progress | None = None,
+    ) -> LoadedModel:
         """Reads the parameters in one pass.
 
         Args:
             dtype: of the parameters; frozen tables stay float32.
-            progress: as for `i1_model.names.from_released`.
+            sharding: as for `i1_model.names.from_released`.
+            progress: likewise.
 
         Raises:
             UserError: when the arrays do not fit the configuration, or the file is damaged.
@@ -60,7 +68,7 @@ class StoredModel:
         target = weight_dtype(dtype)
         arrays = {name: array.astype(target) for name, array in self.arrays.items()}
         try:
-            params = from_released(self.config, arrays, progress=progress)
+            params = from_released(self.config, arrays, sharding=sharding, progress=progress)
         except UserError as error:
             raise UserError(f"{self.path}: {error}") from error
         return LoadedModel(self.config, params, self.metadata)
@@ -115,9 +123,8 @@ def with_resolution(config: ModelConfig, resolution: int | None) -> ModelConfig:
     """
     if resolution is None:
         return config
-    unit = config.autoencoder.factor * getattr(config.backbone, "patch_size", 1)
-    if resolution < 1 or resolution % unit:
-        raise UserError(f"resolution {resolution}: use a positive multiple of {unit}")
+    if resolution < 1 or resolution % config.size_unit:
+        raise UserError(f"resolution {resolution}: use a positive multiple of {config.size_unit}")
     return dataclasses.replace(config, resolution=resolution)
 
 

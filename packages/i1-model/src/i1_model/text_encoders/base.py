@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import jax
     import numpy as np
 
+    from i1_model.formats.loading import Progress, Sharding
+
 Tokens = Mapping[str, "jax.Array | np.ndarray"]
 """Arrays with a leading batch dimension, at least `ids` (B, T) and `mask` (B, T) bool (True: valid)."""
 
@@ -29,6 +31,20 @@ class TextEncoderConfig(ComponentConfig, kind="text_encoders"):
     def build(self) -> TextEncoder:
         """Returns the encoder, with its frozen arrays loaded."""
         raise NotImplementedError(f"{type(self).__qualname__} must define build()")
+
+    def build_with(
+        self, *, sharding: Sharding | None = None, progress: Progress | None = None
+    ) -> TextEncoder:
+        """Returns the encoder as `build` does, its arrays where they are wanted.
+
+        By default that is `build`; an encoder whose weights are files overrides it.
+
+        Args:
+            sharding: where each array goes; None is the default device.
+            progress: told how far reading is.
+        """
+        del sharding, progress
+        return self.build()
 
     def build_abstract(self) -> TextEncoder:
         """Returns the encoder with shapes in place of arrays, enough to trace `encode`.

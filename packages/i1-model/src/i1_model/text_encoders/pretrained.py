@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError, unknown
 
+from i1_model.formats.loading import Progress, Sharding
 from i1_model.formats.safetensors_file import read_json
 from i1_model.text_encoders.base import TextEncoderConfig, Tokens
 from i1_model.text_encoders.tokenizer import PromptTokenizer, read_tokenizer
-from i1_model.text_encoders.weights import Layout, load_weights, shapes
+from i1_model.text_encoders.weights import Layout, check_weights, load_weights, shapes
 
 CONFIG_FILE = "config.json"
 ConfigT = TypeVar("ConfigT", bound="PretrainedEncoder")
@@ -121,12 +122,58 @@ class PretrainedEncoder(TextEncoderConfig):
         """Returns the parameters' shapes, a tree of `jax.ShapeDtypeStruct`, without any weights."""
         return shapes(self.layout(), self.dtype)
 
-    def load(self) -> Any:
+    def load(self, *, sharding: Sharding | None = None, progress: Progress | None = None) -> Any:
         """Reads the weights in `path`.
+
+        Args:
+            sharding: where each array goes; None is the default device.
+            progress: told how far reading is.
 
         Raises:
             UserError: without a path, or when the folder does not fit this configuration.
         """
+        return load_weights(
+            self._fitting_folder(),
+            self.layout(),
+            self.dtype,
+            prefixes=self.prefixes,
+            ignored=self.ignored,
+            sharding=sharding,
+            progress=progress,
+        )
+
+    def check(self) -> None:
+        """Checks that the weights in `path` are whole and fit, without reading them.
+
+        Raises:
+            UserError: as `load`.
+        """
+        folder = self._fitting_folder()
+        check_weights(folder, self.layout(), prefixes=self.prefixes, ignored=self.ignored)
+
+    def build(self) -> PretrainedTextEncoder:
+        """Returns the encoder with its tokenizer and weights; nothing is downloaded.
+
+        Raises:
+            UserError: without a path, which says what to download; or when the folder does not fit.
+        """
+        return self.build_with()
+
+    def build_with(
+        self, *, sharding: Sharding | None = None, progress: Progress | None = None
+    ) -> PretrainedTextEncoder:
+        """Returns the encoder as `build` does; arguments as for `load`."""
+        tokenizer = self.make_tokenizer(read_tokenizer(self._folder()))
+        return PretrainedTextEncoder(self, self.load(sharding=sharding, progress=progress), tokenizer)
+
+    def build_abstract(self) -> PretrainedTextEncoder:
+        """Returns the encoder with the shapes of its weights, and a tokenizer that knows no word; no file is
+        read.
+        """
+        return PretrainedTextEncoder(self, self.shapes(), WordlessTokenizer(self.num_tokens))
+
+    def _fitting_folder(self) -> Path:
+        """Returns the folder, whose `config.json` has these sizes."""
         folder = self._folder()
         found = _settings(type(self), folder)
         different = [
@@ -139,22 +186,7 @@ class PretrainedEncoder(TextEncoderConfig):
                 f"{folder / CONFIG_FILE} is of another model: {', '.join(different)}; choose the preset "
                 f"that fits ({', '.join(self.presets)}) or {type(self).__name__}.from_folder"
             )
-        return load_weights(folder, self.layout(), self.dtype, prefixes=self.prefixes, ignored=self.ignored)
-
-    def build(self) -> PretrainedTextEncoder:
-        """Returns the encoder with its tokenizer and weights; nothing is downloaded.
-
-        Raises:
-            UserError: without a path, which says what to download; or when the folder does not fit.
-        """
-        tokenizer = self.make_tokenizer(read_tokenizer(self._folder()))
-        return PretrainedTextEncoder(self, self.load(), tokenizer)
-
-    def build_abstract(self) -> PretrainedTextEncoder:
-        """Returns the encoder with the shapes of its weights, and a tokenizer that knows no word; no file is
-        read.
-        """
-        return PretrainedTextEncoder(self, self.shapes(), WordlessTokenizer(self.num_tokens))
+        return folder
 
     def _folder(self) -> Path:
         where = f"https://huggingface.co/{self.repository}"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import jax
-import numpy as np
 from i1_hooks import UserError
 
 from i1_model.formats.dtypes import is_weight
 from i1_model.formats.lazy import LazyArray
-from i1_model.formats.reading import aligned
+from i1_model.formats.loading import ArrayReader, Progress, Sharding, total_bytes
 from i1_model.formats.safetensors_file import find_safetensors, safetensors_arrays
 
 
@@ -60,7 +59,8 @@ def load_weights(
     *,
     prefixes: Sequence[str] = ("",),
     ignored: str = r"(?!)",
-    sharding: Callable[[tuple[int, ...]], Any] | None = None,
+    sharding: Sharding | None = None,
+    progress: Progress | None = None,
 ) -> Any:
     """Reads the parameters of a layout.
 
@@ -73,7 +73,8 @@ def load_weights(
         dtype: of the loaded arrays, `"bfloat16"` or `"float32"`.
         prefixes: what released files put before the names; the first that fits is taken.
         ignored: regular expression of stored names that belong to other parts of the model.
-        sharding: returns the `jax.sharding.Sharding` (or device) of an array, given its shape.
+        sharding: where each array goes; its path is that in the layout.
+        progress: told how far reading is.
 
     Returns:
         Nested dictionaries of arrays with the layout's structure.
@@ -82,6 +83,39 @@ def load_weights(
         UserError: for an absent, truncated or foreign file, and for all names that are missing, unknown or of
             another shape, together.
     """
+    sources, tensors = _find(folder, layout, prefixes, ignored)
+    read = {name: tensors[name].astype(dtype) for names in sources.values() for name in names}
+    reader = ArrayReader(total_bytes(read.values()), sharding=sharding, progress=progress)
+
+    def load(path: tuple[Any, ...], leaf: Stored) -> jax.Array:
+        place = "/".join(str(key.key) for key in path)
+        arrays = [read[name] for name in sources[leaf]]
+        return reader.stack(place, arrays) if leaf.layers else reader.read(place, arrays[0])
+
+    return jax.tree_util.tree_map_with_path(load, dict(layout))
+
+
+def check_weights(
+    folder: Path, layout: Layout, *, prefixes: Sequence[str] = ("",), ignored: str = r"(?!)"
+) -> None:
+    """Checks that a folder holds the parameters of a layout, from the headers alone.
+
+    Args:
+        folder: as for `load_weights`.
+        layout: likewise.
+        prefixes: likewise.
+        ignored: likewise.
+
+    Raises:
+        UserError: likewise.
+    """
+    _find(folder, layout, prefixes, ignored)
+
+
+def _find(
+    folder: Path, layout: Layout, prefixes: Sequence[str], ignored: str
+) -> tuple[dict[Stored, list[str]], dict[str, LazyArray]]:
+    """Returns the stored names of every leaf, and the folder's tensors."""
     tensors = find_tensors(folder)
     leaves: list[Stored] = jax.tree.leaves(dict(layout))
     embed = cast(Stored, layout["embed"])
@@ -89,12 +123,7 @@ def load_weights(
     prefix = next((p for p in prefixes if any(p + anchor in tensors for anchor in anchors)), prefixes[0])
     sources = {leaf: _sources(leaf, prefix, tensors) for leaf in leaves}
     _check(folder, sources, tensors, re.compile(ignored), prefix)
-
-    def load(leaf: Stored) -> jax.Array:
-        place = None if sharding is None else sharding(leaf.stacked_shape)
-        return jax.device_put(_load(leaf, sources[leaf], tensors, dtype), place, may_alias=True)
-
-    return jax.tree.map(load, dict(layout))
+    return sources, tensors
 
 
 def _sources(leaf: Stored, prefix: str, tensors: Mapping[str, LazyArray]) -> list[str]:
@@ -128,13 +157,6 @@ def _check(
     ]
     if problems:
         raise UserError(f"{folder}: the weights do not fit the configuration: {', '.join(problems)}")
-
-
-def _load(leaf: Stored, names: Sequence[str], tensors: Mapping[str, LazyArray], dtype: str) -> np.ndarray:
-    array = aligned(leaf.stacked_shape, dtype)
-    for part, name in zip(array if leaf.layers else [array], names, strict=True):
-        tensors[name].copy_to(part)
-    return array
 
 
 def find_tensors(folder: Path) -> dict[str, LazyArray]:

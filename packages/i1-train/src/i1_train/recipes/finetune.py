@@ -70,7 +70,10 @@ def _schedule(lr: float) -> WarmupStableDecay:
 
 
 def scenes_lora() -> TrainConfig:
-    """LoRA on the embedded model, for pictures of about 64 x 64 pixels, on a CPU."""
+    """LoRA on the embedded model, for pictures of about 64 x 64 pixels, on a CPU.
+
+    Four times the learning rate learns the ground of new pictures in 20 steps and forgets their objects.
+    """
     pretrained = scenes()
     return dataclasses.replace(
         pretrained,
@@ -79,9 +82,9 @@ def scenes_lora() -> TrainConfig:
             sources=(ImageFolderSource(root="images"),), resolution=64, buckets=((64, 64), (80, 48), (48, 80))
         ),
         optimizer=lora().optimizer,
-        schedule=WarmupStableDecay(lr=2e-3, warmup=10, decay=0.3, final_lr=1e-4),
+        schedule=WarmupStableDecay(lr=5e-4, warmup=20, decay=0.3, final_lr=2e-5),
         batch_size=8,
-        steps=100,
+        steps=200,
         ema_decay=0.95,
         init_from="scenes",
         lora=Lora(rank=8, base_dtype="float32"),

@@ -23,6 +23,8 @@ SETS = {256: (YFCC, *LARGE, *OTHERS), 512: (*LARGE, *OTHERS), 1024: LARGE}
 STEPS = {256: 2_000_000, 512: 2_500_000, 1024: 2_800_000}
 """Steps at the end of a stage, over all stages."""
 BATCH_SIZE = {256: 512, 512: 512, 1024: 128}
+MAX_RECORDS = {256: 0, 512: 1_000_000, 1024: 1_000_000}
+"""Images that are used of every set, 0 for all."""
 ROOT = "data"
 
 
@@ -60,7 +62,7 @@ def stage(size: str, resolution: int) -> TrainConfig:
 
 
 def data(resolution: int) -> DataConfig:
-    """Returns the image sets of a stage; from 512 pixels on, images that would be enlarged are left out."""
+    """Returns the image sets of a stage; from 512 pixels on, a million large enough images of each."""
     filters: tuple[FilterConfig, ...] = ()
     if resolution > 256:
         filters = (MinSizeFilter(shorter_edge=resolution),)
@@ -68,6 +70,7 @@ def data(resolution: int) -> DataConfig:
         sources=tuple(TfrecordSource(root=f"{ROOT}/{name}") for name in SETS[resolution]),
         resolution=resolution,
         filters=filters,
+        max_records=MAX_RECORDS[resolution],
         num_threads=8,
         prefetch=4,
     )

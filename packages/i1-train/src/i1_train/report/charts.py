@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import html
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 
 from i1_train.report.history import Point
 
 WIDTH, HEIGHT = 460, 240
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 30, 28
+NUM_TICKS = 7
 COLOURS = ("#2a78d6", "#d97706", "#16935a", "#c2417c", "#7c5cd6", "#6b7280")
 
 
 def line_chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
     """Returns a chart: the means of every line, and for a single line its spread too.
 
-    The vertical axis is logarithmic when all values are above 0 and the largest is more than 20 times the
-    smallest.
+    The vertical axis holds all means and a usual spread, so that a rare value does not flatten the rest: the
+    spread is cut at its ends. It is logarithmic when it begins above 0 and ends at more than 20 times that.
 
     Args:
         title: above it.
         lines: points by label, at least one.
     """
-    means = [point.mean for points in lines.values() for point in points]
     alone = len(lines) == 1
-    bottom = min(point.low if alone else point.mean for points in lines.values() for point in points)
-    top = max(point.high if alone else point.mean for points in lines.values() for point in points)
-    logarithmic = min(means) > 0 and max(means) > 20 * min(means) and bottom > 0
+    bottom, top = _range(lines, alone)
+    logarithmic = bottom > 0 and top > 20 * bottom
     last = max(points[-1].step for points in lines.values())
     first = min(points[0].step for points in lines.values())
     height = _scale(bottom, top, HEIGHT - BOTTOM, TOP, logarithmic)
@@ -44,7 +44,9 @@ def line_chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
         )
     for value in _ticks(first, last, False):
         x = across(value)
-        parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{value:g}</text>')
+        parts.append(
+            f'<text class="tick" x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{_short(value)}</text>'
+        )
     for (label, points), colour in zip(lines.items(), COLOURS * 10, strict=False):
         if alone and len(points) > 1:
             upper = [f"{across(p.step):.1f},{height(p.high):.1f}" for p in points]
@@ -60,6 +62,24 @@ def line_chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
     return "".join([*parts, "</svg>", _legend(lines)])
 
 
+def _range(lines: Mapping[str, Sequence[Point]], alone: bool) -> tuple[float, float]:
+    """Returns the ends of the vertical axis."""
+    points = [point for line in lines.values() for point in line]
+    means = [point.mean for point in points]
+    if not alone:
+        return min(means), max(means)
+    low, high = (statistics.median(getattr(point, end) for point in points) for end in ("low", "high"))
+    return min(*means, low), max(*means, high)
+
+
+def _short(step: float) -> str:
+    """Returns a number of steps in few letters, such as 250k."""
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if step >= 10 * size or (step >= size and step % (size / 10) == 0):
+            return f"{step / size:g}{letter}"
+    return f"{step:g}"
+
+
 def _legend(lines: Mapping[str, Sequence[Point]]) -> str:
     items = [
         f'<span><i style="background:{colour}"></i>{html.escape(label)} {points[-1].mean:.4g}</span>'
@@ -69,13 +89,18 @@ def _legend(lines: Mapping[str, Sequence[Point]]) -> str:
 
 
 def _scale(low: float, high: float, start: float, end: float, logarithmic: bool):
-    """Returns the function from values in [low, high] to pixels in [start, end]."""
+    """Returns the function from values to pixels: [low, high] to [start, end], others to the nearer end."""
 
     def to_line(value: float) -> float:
         return math.log10(value) if logarithmic else value
 
     low_line, span = to_line(low), to_line(high) - to_line(low)
-    return lambda value: start + (end - start) * ((to_line(value) - low_line) / span if span else 0.5)
+
+    def to_pixels(value: float) -> float:
+        inside = min(max(value, low), high)
+        return start + (end - start) * ((to_line(inside) - low_line) / span if span else 0.5)
+
+    return to_pixels
 
 
 def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
@@ -84,10 +109,12 @@ def _ticks(low: float, high: float, logarithmic: bool) -> list[float]:
         return [low]
     if logarithmic:
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        steps = (1, 2, 5) if len(powers) <= 3 else (1,)
-        inside = [m * 10.0**p for p in powers for m in steps if low <= m * 10.0**p <= high]
-        return inside or [low, high]
-    rough = (high - low) / 4
+        for steps in ((1, 2, 5), (1, 3), (1,)):
+            inside = [m * 10.0**p for p in powers for m in steps if low <= m * 10.0**p <= high]
+            if len(inside) <= NUM_TICKS:
+                break
+        return inside[:: math.ceil(len(inside) / NUM_TICKS)]
+    rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough)
+    step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= rough)
     return [i * step for i in range(math.ceil(low / step), math.floor(high / step) + 1)]

@@ -12,7 +12,7 @@ from typing import Any
 from i1_hooks import UserError
 
 from i1_train.report.charts import line_chart
-from i1_train.report.history import Series, read_lines, read_series
+from i1_train.report.history import NUM_POINTS, Series, read_lines, read_series
 
 REPORT = "report.html"
 NUM_PICTURES = 8
@@ -34,6 +34,8 @@ CHARTS = (
     ("Bad steps", ("guard/",)),
 )
 """Title and metrics of every chart; a name that ends in `/` or `_` stands for all that begin with it."""
+NOTE = f"""A long run is drawn as {NUM_POINTS} points: a line shows means of neighbouring steps, a band
+reaches from the smallest to the largest of them, and the number below a chart is the last mean."""
 STYLE = """
 :root { color-scheme: light dark; --text: #1c2430; --faint: #667085; --line: #d5dae1; --back: #fff; }
 @media (prefers-color-scheme: dark) {
@@ -46,10 +48,12 @@ p.facts { color: var(--faint); margin-top: 0; }
 svg { width: 100%; height: auto; } svg text { fill: var(--faint); font-size: 10px; }
 svg text.title { fill: var(--text); font-size: 13px; font-weight: 600; }
 svg .grid { stroke: var(--line); stroke-width: .7; } svg polyline { fill: none; stroke-width: 1.6; }
-.legend { font-size: 12px; color: var(--faint); display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
+.legend { padding-left: 12.6%; font-size: 12px; color: var(--faint);
+          display: flex; flex-wrap: wrap; gap: .2rem 1rem; }
 .legend i { display: inline-block; width: 9px; height: 9px; border-radius: 5px; margin-right: 4px; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 1rem; }
-figure { margin: 0; } figure img { width: 100%; } figcaption { font-size: 12px; color: var(--faint); }
+figure { margin: 0; } figure img { width: 100%; border-radius: 4px; }
+figcaption { font-size: 12px; color: var(--faint); }
 table { border-collapse: collapse; font-size: 13px; }
 td, th { border-bottom: 1px solid var(--line); padding: .2rem .8rem .2rem 0; text-align: left; }
 pre { overflow-x: auto; font-size: 12px; }
@@ -98,7 +102,7 @@ def make_page(workdir: Path, config: dict[str, Any]) -> str:
     sections = [
         f"<h1>{recipe}</h1>",
         f'<p class="facts">{html.escape(", ".join(facts))}</p>',
-        *_section("Curves", "charts", _charts(series)),
+        *_section("Curves by step", "charts", _charts(series), NOTE),
         *_section("Pictures", "pictures", _pictures(workdir / "samples")),
         *_bad_steps(workdir),
         *_versions(workdir / "checkpoints"),
@@ -114,8 +118,9 @@ def make_page(workdir: Path, config: dict[str, Any]) -> str:
     )
 
 
-def _section(title: str, kind: str, items: Sequence[str]) -> list[str]:
-    return [f'<h2>{title}</h2><div class="{kind}">', *items, "</div>"] if items else []
+def _section(title: str, kind: str, items: Sequence[str], note: str = "") -> list[str]:
+    about = f'<p class="facts">{note}</p>' if note else ""
+    return [f'<h2>{title}</h2>{about}<div class="{kind}">', *items, "</div>"] if items else []
 
 
 def _charts(series: Series) -> list[str]:

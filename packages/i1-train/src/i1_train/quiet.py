@@ -1,0 +1,28 @@
+"""What libraries print about an error that a run tells in one line."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+LOGGERS = ("absl", "asyncio")
+"""Where orbax's threads log the traceback of what they also raise."""
+
+
+def quiet_libraries() -> None:
+    """Keeps orbax and tensorstore from printing tracebacks when a checkpoint cannot be written.
+
+    Of the arrays that are written at once the first that fails ends orbax's event loop; tensorstore then
+    cannot deliver the fate of the others, which Python reports as errors that nobody can catch.
+    """
+    for name in LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    usual = sys.unraisablehook
+
+    def hook(unraisable: Any, /) -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            usual(unraisable)
+
+    sys.unraisablehook = hook
