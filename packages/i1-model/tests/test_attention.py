@@ -1,10 +1,14 @@
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from i1_hooks import UserError
-from i1_model.attention import attention, target_platform, xla_attention
-from i1_model.attention_kernels import splash_attention
+from i1_model.attention import attention, xla_attention
+from i1_model.attention_kernels import equal_block, longest_block, open_empty_rows, splash_attention
+from i1_model.attention_rows import MOST_KEYS, query_block, rows_attention
+from i1_model.target import target_platform
 from jax.test_util import check_grads
 
 
@@ -78,29 +82,56 @@ def test_softmax_is_float32_for_bfloat16():
     np.testing.assert_allclose(out.astype(jnp.float32), exact, atol=2e-2)
 
 
-def test_splash_agrees_with_outputs_and_gradients():
+def test_blocks_of_the_splash_kernel_are_equal_and_hold_all_tokens():
+    assert equal_block(4352, 2176) == 2176
+    assert equal_block(4352, 1536) == 1536
+    assert equal_block(1280, 2176) == equal_block(1280, 1536) == 1280
+    assert equal_block(2177, 2176) == 1152
+    assert equal_block(1, 512) == 128
+    assert longest_block("v5p") > longest_block("v6e") > longest_block("a chip of tomorrow")
+
+
+@pytest.mark.parametrize("run", [functools.partial(splash_attention, longest_block=128), rows_attention])
+def test_kernels_of_tpus_agree_with_outputs_and_gradients(run):
     q, k, v, mask = make(queries=130, keys=140, dim=16)
+    mask = mask.at[1, 3].set(True)
 
     def loss(run):
         return lambda q, k, v: jnp.sum(jnp.sin(run(q, k, v)))
 
     def kernel(q, k, v):
-        return splash_attention(q, k, v, mask, interpret=True)
+        return run(q, k, v, mask, interpret=True)
 
     expected = jax.value_and_grad(loss(lambda *x: xla_attention(*x, mask)), argnums=(0, 1, 2))(q, k, v)
     actual = jax.value_and_grad(loss(kernel), argnums=(0, 1, 2))(q, k, v)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=2e-3), actual, expected)
 
 
-@pytest.mark.parametrize("implementation", ["splash", "auto"])
-def test_splash_lowers_for_tpu_forward_and_backward(implementation):
+def test_blocks_of_queries_fit_and_are_little_padded():
+    assert query_block(512, 512) == 512
+    assert query_block(1280, 1280) == 256
+    assert query_block(4352, 4352) == 256
+    assert query_block(1152, 1152) == 384
+    assert query_block(100, MOST_KEYS) == 128
+
+
+def test_rows_without_a_valid_key_become_uniform():
+    q, _, v, mask = make(queries=4, keys=4)
+    q, mask = open_empty_rows(q, mask)
+    np.testing.assert_allclose(
+        xla_attention(q, v, v, mask)[1], jnp.broadcast_to(v[1].mean(0), v[1].shape), atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("implementation", ["splash", "rows", "auto"])
+def test_kernels_lower_for_tpu_forward_and_backward(implementation):
     q = jax.ShapeDtypeStruct((2, 1300, 2, 72), jnp.bfloat16)
     mask = jax.ShapeDtypeStruct((2, 1300), jnp.bool)
 
     def gradients(q, k, v, mask):
         return jax.grad(lambda *x: jnp.sum(attention(*x, mask, implementation).astype(jnp.float32)))(q, k, v)
 
-    with target_platform("tpu"):
+    with target_platform("tpu", "v5p"):
         lowered = jax.jit(gradients).trace(q, q, q, mask).lower(lowering_platforms=("tpu",))
     assert "tpu_custom_call" in lowered.as_text()
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_train.measures import global_norm, loss_by_time, norms
-from i1_train.utilisation import matrix_flops, memory, peak_flops
+from i1_train.utilisation import matrix_flops, memory
 
 
 def test_loss_by_time():
@@ -60,13 +60,6 @@ def test_a_convolution_is_counted():
 
     image, kernel = jnp.ones((2, 8, 8, 3), jnp.float32), jnp.ones((2, 2, 3, 7), jnp.float32)
     assert matrix_flops(patches, image, kernel) == 2 * (2 * 4 * 4) * 7 * (2 * 2 * 3)
-
-
-def test_peaks_are_those_of_the_longest_name_that_fits():
-    assert peak_flops("TPU v5 lite") == 197e12
-    assert peak_flops("TPU v5p") == 459e12
-    assert peak_flops("NVIDIA H200") == 989e12
-    assert peak_flops("cpu") is None
 
 
 def test_memory_of_this_process():

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import contextvars
-from collections.abc import Iterator
 from typing import Literal, get_args
 
 import jax
@@ -12,36 +9,21 @@ import jax.numpy as jnp
 from i1_hooks import UserError, unknown
 from jax import Array
 
+from i1_model.compiled.chips import CHIPS
 from i1_model.remat import saved
 from i1_model.sharding import DimName, active_mesh, axis_size, per_shard
+from i1_model.target import active_chip, active_platform
 
-AttentionName = Literal["auto", "xla", "plain", "cudnn", "splash"]
+AttentionName = Literal["auto", "xla", "plain", "cudnn", "splash", "rows"]
 LOWEST = jnp.finfo(jnp.float32).min
 PLAIN_BYTES = 64 * 2**20
 """Logits up to this size are held as a whole."""
 BLOCK_BYTES = 8 * 2**20
 """Larger ones are computed in blocks of queries of about this size."""
-SPLASH_LENGTH = 512
-"""On TPU `auto` takes the splash kernel from this number of keys on,"""
-SPLASH_HEAD = 256
+KERNEL_LENGTH = 512
+"""On TPU `auto` takes a Pallas kernel from this number of keys on,"""
+KERNEL_HEAD = 256
 """and up to this head width."""
-
-_target: contextvars.ContextVar[str | None] = contextvars.ContextVar("i1_attention_target", default=None)
-
-
-@contextlib.contextmanager
-def target_platform(platform: Literal["cpu", "gpu", "tpu"]) -> Iterator[None]:
-    """Traces attention for another platform than this machine's, for ahead-of-time compilation."""
-    token = _target.set(platform)
-    try:
-        yield
-    finally:
-        _target.reset(token)
-
-
-def active_platform() -> str:
-    """Returns the platform that is traced for: that of `target_platform`, else this machine's."""
-    return _target.get() or jax.default_backend()
 
 
 def attention(
@@ -57,8 +39,9 @@ def attention(
         v: (B, T, heads, D).
         mask: (B, T) bool, true for the keys that may be attended; None for all.
         implementation: `"xla"` runs everywhere and never holds more than a block of logits of a long
-            sequence; `"plain"` holds all logits; `"cudnn"` is the fused kernel of NVIDIA GPUs; `"splash"`
-            the Pallas kernel of TPUs; `"auto"` picks by platform, dtype and length.
+            sequence; `"plain"` holds all logits; `"cudnn"` is the fused kernel of NVIDIA GPUs; `"rows"` and
+            `"splash"` are Pallas kernels of TPUs, ours for up to `MOST_KEYS` keys and JAX's for any number;
+            `"auto"` picks by platform, dtype and length.
 
     Returns:
         (B, S, heads, D) in the dtype of `v`.
@@ -103,14 +86,12 @@ def _attention(q: Array, k: Array, v: Array, mask: Array | None, implementation:
         if problem:
             raise UserError(f"attention 'cudnn' {problem}; use 'auto' or 'xla'")
         return cudnn_attention(q, k, v, mask)
-    if implementation == "splash":
-        from i1_model.attention_kernels import splash_attention
-
+    if implementation in ("splash", "rows"):
         if platform != "tpu":
             raise UserError(
-                f"attention 'splash' needs a TPU and this runs on {platform}; use 'auto' or 'xla'"
+                f"attention {implementation!r} needs a TPU and this runs on {platform}; use 'auto' or 'xla'"
             )
-        return splash_attention(q, k, v, mask)
+        return _tpu_attention(q, k, v, mask, implementation)
     raise unknown("attention implementation", implementation, get_args(AttentionName))
 
 
@@ -119,9 +100,27 @@ def _choose(platform: str, q: Array, k: Array) -> AttentionName:
         from i1_model.attention_kernels import cudnn_problem
 
         return "xla" if cudnn_problem(q) else "cudnn"
-    if platform == "tpu" and k.shape[1] >= SPLASH_LENGTH and q.shape[-1] <= SPLASH_HEAD:
-        return "splash"
+    if platform == "tpu" and k.shape[1] >= KERNEL_LENGTH and q.shape[-1] <= KERNEL_HEAD:
+        from i1_model.attention_rows import MOST_KEYS
+
+        return "rows" if active_chip() in CHIPS and k.shape[1] <= MOST_KEYS else "splash"
     return "xla"
+
+
+def _tpu_attention(
+    q: Array, k: Array, v: Array, mask: Array | None, implementation: Literal["splash", "rows"]
+) -> Array:
+    from i1_model.attention_kernels import longest_block, open_empty_rows, splash_attention
+    from i1_model.attention_rows import MOST_KEYS, rows_attention
+
+    q, mask = open_empty_rows(q, mask)
+    if implementation == "splash":
+        return splash_attention(q, k, v, mask, longest_block=longest_block(active_chip()))
+    if k.shape[1] > MOST_KEYS:
+        raise UserError(
+            f"attention 'rows' takes up to {MOST_KEYS} keys and got {k.shape[1]}; use 'splash' or 'auto'"
+        )
+    return rows_attention(q, k, v, mask)
 
 
 def xla_attention(

@@ -8,9 +8,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-SPLASH_BLOCK = 2176
-"""Longest block of queries or keys; 2176 is half of the 4096 + 256 tokens of i1 at 1024 pixels."""
+from i1_model.compiled.chips import CHIPS
+
+SMALL_BLOCK = 512
+"""Longest block of queries or keys of the splash kernel on chips that nothing is known of."""
 _LANES = 128
+
+
+def longest_block(chip: str) -> int:
+    """Returns how long a block of queries or keys of the splash kernel may be on a generation of TPUs."""
+    return CHIPS[chip].attention_block if chip in CHIPS else SMALL_BLOCK
 
 
 def cudnn_problem(q: Array) -> str | None:
@@ -25,38 +32,48 @@ def cudnn_problem(q: Array) -> str | None:
 
 def cudnn_attention(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
     """Runs cuDNN's fused attention; arguments as for `attention`."""
-    q, mask = _open_empty_rows(q, mask)
+    q, mask = open_empty_rows(q, mask)
     full = None if mask is None else mask[:, None, None, :]
     return jax.nn.dot_product_attention(q, k, v, mask=full, implementation="cudnn")
 
 
-def splash_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interpret: bool = False) -> Array:
-    """Runs the splash kernel; arguments as for `attention`.
+def splash_attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None,
+    *,
+    longest_block: int = SMALL_BLOCK,
+    interpret: bool = False,
+) -> Array:
+    """Runs JAX's splash kernel; arguments as for `attention`.
 
-    Lengths are padded to multiples of 128; keys that are padding or masked get another segment than the
-    queries.
+    Every row of the mask has a valid key.
+
+    Lengths are padded to equal blocks of a multiple of 128; keys that are padding or masked get another
+    segment than the queries.
 
     Args:
         q: (B, S, heads, D).
         k: (B, T, heads, D).
         v: (B, T, heads, D).
         mask: (B, T) bool or None.
+        longest_block: of queries or keys, a multiple of 128.
         interpret: run the kernel's operations one by one on any platform, for tests.
     """
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernel
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
 
-    q, mask = _open_empty_rows(q, mask)
     num_queries, num_keys, num_heads = q.shape[1], k.shape[1], q.shape[2]
     if mask is None:
         mask = jnp.ones((q.shape[0], num_keys), bool)
-    q = _pad_tokens(q * q.shape[-1] ** -0.5)
-    k, v = _pad_tokens(k), _pad_tokens(v)
-    key_segments = _pad_tokens(mask).astype(jnp.int32)
+    block_q, block_kv = (equal_block(length, longest_block) for length in (num_queries, num_keys))
+    q = _pad_tokens(q * q.shape[-1] ** -0.5, block_q)
+    k, v = _pad_tokens(k, block_kv), _pad_tokens(v, block_kv)
+    key_segments = _pad_tokens(mask, block_kv).astype(jnp.int32)
     query_segments = jnp.ones(q.shape[:2], jnp.int32)
 
     shape = (q.shape[1], k.shape[1])
-    block_q, block_kv = (_block(length) for length in shape)
     minor = kernel.QKVLayout.SEQ_MINOR  # a head of 72 features would fill 72 of 128 lanes
     run = kernel.make_splash_mha(
         masks.MultiHeadMask([masks.FullMask(shape)] * num_heads),
@@ -83,17 +100,23 @@ def splash_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interp
     return jnp.swapaxes(out, 1, 2)[:, :num_queries].astype(v.dtype)
 
 
-def _block(length: int) -> int:
-    """Returns the longest divisor of a padded length that a block may have."""
-    return max(size for size in range(_LANES, SPLASH_BLOCK + 1, _LANES) if length % size == 0)
+def equal_block(length: int, longest: int) -> int:
+    """Returns the size of the fewest equal blocks of a multiple of 128 that hold a length.
+
+    Args:
+        length: number of tokens.
+        longest: largest size, a multiple of 128.
+    """
+    num_blocks = -(-length // longest)
+    return -(-length // (num_blocks * _LANES)) * _LANES
 
 
-def _pad_tokens(x: Array) -> Array:
-    """Pads axis 1 with zeros to a multiple of 128."""
-    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % _LANES), *((0, 0),) * (x.ndim - 2)))
+def _pad_tokens(x: Array, multiple: int) -> Array:
+    """Pads axis 1 with zeros to a multiple."""
+    return jnp.pad(x, ((0, 0), (0, -x.shape[1] % multiple), *((0, 0),) * (x.ndim - 2)))
 
 
-def _open_empty_rows(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
+def open_empty_rows(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
     """Makes rows without any valid key uniform without a kernel's help: zero queries, every key valid."""
     if mask is None:
         return q, None

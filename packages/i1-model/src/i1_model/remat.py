@@ -10,7 +10,8 @@ from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 
 RematName = Literal["none", "full", "dots", "saved"]
-"""Recompute nothing, all, all but matrix products, or all but the values in a list of `SavedName`."""
+"""Recompute nothing, all, all but matrix products and attention, or all but the values in a list of
+`SavedName`."""
 SavedName = Literal["attention", "heads", "inner"]
 """Attention before its output projection; queries, keys and values; the inside of the feed-forward part."""
 SAVED: tuple[SavedName, ...] = ("attention", "inner")
@@ -44,7 +45,9 @@ def rematerialised(
     policies = jax.checkpoint_policies
     chosen = {
         "full": None,
-        "dots": policies.dots_with_no_batch_dims_saveable,
+        "dots": policies.save_from_both_policies(
+            policies.dots_with_no_batch_dims_saveable, policies.save_only_these_names("attention")
+        ),
         "saved": policies.save_only_these_names(*keep),
     }[policy]
     wrapped = jax.checkpoint(function, policy=chosen, static_argnums=static_argnums, prevent_cse=not in_scan)

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 import pytest
-from i1_model.compiled.cycles import estimated_cycles
+from i1_model.compiled.cycles import estimated_cycles, unestimated_bytes
 from i1_model.compiled.hlo import parse_module
 from i1_model.compiled.products import count_products
 from i1_model.compiled.traffic import axes_of, first_group, traffic
@@ -34,7 +34,10 @@ TEXT = """HloModule jit_f, is_scheduled=true
 ENTRY %main.1_spmd (a: bf16[8,16]) -> f32[16,32] {
   %a = bf16[8,16]{1,0} parameter(0)
   %while.1 = (s32[], bf16[8,16]{1,0}) while(%a), condition=%cond, body=%body, backend_config={"known_trip_count":{"n":"5"}}
-  %add.1 = f32[64,32]{1,0} add(%a, %a), backend_config={"window_config":{"estimated_cycles":"3"}}
+  %add.1 = f32[64,32]{1,0} add(%a, %a), frontend_attributes={kernel_metadata={
+"metadata":"{}"
+}}, backend_config={"window_config":{"estimated_cycles":"3"}}
+  %reshape.1 = bf16[16,8]{1,0} reshape(%a), backend_config={}
   ROOT %fusion.2 = f32[16,32]{1,0} fusion(%add.1), kind=kCustom, calls=%all-reduce-scatter
 }
 """  # noqa: E501 (a program's own lines)
@@ -43,6 +46,10 @@ MESH = {"data": 2, "fsdp": 4, "context": 1, "tensor": 1}
 
 def test_cycles_are_summed_by_kind_as_often_as_they_run():
     assert estimated_cycles(parse_module(TEXT)) == {"matrix": 500, "copy": 35, "collective": 0, "other": 3}
+
+
+def test_moves_without_an_estimate_are_counted_in_bytes():
+    assert unestimated_bytes(parse_module(TEXT)) == 2 * (8 * 16 * 2)
 
 
 def test_traffic_is_counted_by_axis():

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from i1_model.attention import target_platform
 from i1_model.checkpoint import read_config
 from i1_model.compiled.chips import find_chip
 from i1_model.compiled.report import compile_report
@@ -15,6 +14,7 @@ from i1_model.compiled.topology import topology_devices
 from i1_model.config import ModelConfig
 from i1_model.formats.stored import with_resolution
 from i1_model.sizes import NUM_HEADS, model_config
+from i1_model.target import target_platform
 from jax.sharding import SingleDeviceSharding
 
 from i1_sample.models import find_model
@@ -77,11 +77,11 @@ def compile_sampling(
     """
     config = with_resolution(find_config(model), resolution)
     config = config if dtype is None else dataclasses.replace(config, compute_dtype=dtype)
-    programs = Programs(config, abstract=True)
-    size = programs.picture_size(height, width)
     devices = topology_devices(topology)
     chip = find_chip(topology.split(":")[0])
-    with target_platform("tpu"):
+    with target_platform("tpu", chip.name):
+        programs = Programs(config, abstract=True)
+        size = programs.picture_size(height, width)
         calls = _calls(programs, settings, batch_size, size, SingleDeviceSharding(devices[0]))
         reports = {name: compile_report(traced, chip, {"data": 1}) for name, (traced, _) in calls.items()}
     counts = {name: count for name, (_, count) in calls.items()}

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from i1_hooks import UserError
-from i1_model.attention import active_platform
 from i1_model.autoencoders import Autoencoder
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
 from i1_model.formats.loading import Sharding
+from i1_model.target import active_platform, compiler_options
 from i1_model.text_encoders import TextEncoder
 
 from i1_sample.guidances.base import GuidanceConfig
@@ -48,12 +48,13 @@ class Programs:
         self._abstract = abstract
         self._sharding = sharding
         self._text_encoders: list[TextEncoder] | None = None
-        self.encode = jax.jit(self._encode)
-        self.condition = jax.jit(self._condition, static_argnums=(3, 4))
+        options = compiler_options()
+        self.encode = jax.jit(self._encode, compiler_options=options)
+        self.condition = jax.jit(self._condition, static_argnums=(3, 4), compiler_options=options)
         self.select = jax.jit(self._select)
         self.start = jax.jit(self._start, static_argnums=(2, 3))
-        self.step = jax.jit(self._step, static_argnums=(7, 8))
-        self.decode = jax.jit(self._decode)
+        self.step = jax.jit(self._step, static_argnums=(7, 8), compiler_options=options)
+        self.decode = jax.jit(self._decode, compiler_options=options)
 
     def build(self) -> None:
         """Reads the frozen parts now instead of at their first use."""

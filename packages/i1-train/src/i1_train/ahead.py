@@ -7,10 +7,10 @@ from typing import Any
 
 import jax
 import numpy as np
-from i1_model.attention import target_platform
 from i1_model.compiled.chips import find_chip
 from i1_model.compiled.report import compile_report
 from i1_model.compiled.topology import topology_devices
+from i1_model.target import target_platform
 
 from i1_train.config import TrainConfig
 from i1_train.parts import Parts, build_parts
@@ -48,7 +48,7 @@ def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) ->
         frozen = {**frozen, **none}
         placement = dataclasses.replace(placement, constants={**placement.constants, **none})
     arguments = (state_shapes(parts), jax.tree.map(_shape, frozen), batch)
-    with target_platform("tpu"):
+    with target_platform("tpu", chip.name):
         step: Any = make_step(config, parts, placement)
         traced = step.trace(*arguments)
         report = compile_report(traced, chip, dict(placement.mesh.shape))

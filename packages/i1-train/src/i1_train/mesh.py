@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
+from i1_model.compiled.chips import chip_name
 from i1_model.sharding import AXES, BATCH
 from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
@@ -40,8 +41,7 @@ def device_kind(device: Any) -> str:
     """Returns `"cpu"`, `"gpu"`, or the generation of a TPU such as `"v5p"`."""
     if device.platform != "tpu":
         return str(device.platform)
-    kind = str(device.device_kind).lower().removeprefix("tpu ")
-    return {"v5": "v5p", "v5 lite": "v5e", "v6 lite": "v6e"}.get(kind, kind.replace(" lite", "e"))
+    return chip_name(str(device.device_kind))
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:

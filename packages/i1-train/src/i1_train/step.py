@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from i1_model.denoiser import draw_dropped
 from i1_model.sharding import use_mesh
+from i1_model.target import compiler_options
 
 from i1_train.config import TrainConfig
 from i1_train.guard import guard_step
@@ -93,7 +94,7 @@ def make_step(config: TrainConfig, parts: Parts, placement: Placement | None = N
         return guard_step(config.guard, state, new_state, metrics)
 
     if placement is None or placement.mesh.size == 1:
-        return jax.jit(step, donate_argnums=0)
+        return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 
     def step_on_mesh(state: State, constants: Any, batch: Batch) -> tuple[State, Metrics]:
         with use_mesh(placement.mesh):
@@ -104,6 +105,7 @@ def make_step(config: TrainConfig, parts: Parts, placement: Placement | None = N
         donate_argnums=0,
         in_shardings=(placement.state, placement.constants, placement.batch),
         out_shardings=(placement.state, placement.scalar),
+        compiler_options=compiler_options(),
     )
 
 

@@ -12,30 +12,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from i1_model.compiled.chips import GIB, peak_flops
 from jax.extend import core
 
 from i1_train.config import TrainConfig
 from i1_train.parts import Parts
 from i1_train.step import encode_captions, to_float
-
-PEAK_FLOPS = {
-    "TPU v4": 275e12,
-    "TPU v5 lite": 197e12,
-    "TPU v5e": 197e12,
-    "TPU v5": 459e12,
-    "TPU v5p": 459e12,
-    "TPU v6 lite": 918e12,
-    "TPU v6e": 918e12,
-    "TPU7x": 2307e12,
-    "NVIDIA A100": 312e12,
-    "NVIDIA H100": 989e12,
-    "NVIDIA H200": 989e12,
-    "NVIDIA L40S": 362e12,
-    "NVIDIA L4": 121e12,
-}
-"""Dense bfloat16 operations per second from the data sheets, by the beginning of jax's device kind."""
-
-GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -49,12 +31,6 @@ class Chip:
 
     step_flops: float
     peak_flops: float
-
-
-def peak_flops(device_kind: str) -> float | None:
-    """Returns a chip's peak, `None` for one that is not in the table."""
-    fitting = [name for name in PEAK_FLOPS if device_kind.startswith(name)]
-    return PEAK_FLOPS[max(fitting, key=len)] if fitting else None
 
 
 def find_chip(config: TrainConfig, parts: Parts, constants: Any) -> Chip | None:

@@ -8,42 +8,105 @@ from i1_hooks import unknown
 
 GIB = 2**30
 
+PEAK_FLOPS = {
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5e": 197e12,
+    "TPU v5": 459e12,
+    "TPU v5p": 459e12,
+    "TPU v6 lite": 918e12,
+    "TPU v6e": 918e12,
+    "TPU7x": 2307e12,
+    "NVIDIA A100": 312e12,
+    "NVIDIA H100": 989e12,
+    "NVIDIA H200": 989e12,
+    "NVIDIA L40S": 362e12,
+    "NVIDIA L4": 121e12,
+}
+"""Dense bfloat16 operations per second from the data sheets, by the beginning of JAX's device kind."""
+
+
+def peak_flops(device_kind: str) -> float | None:
+    """Returns a chip's peak, `None` for one that is not in the table."""
+    fitting = [name for name in PEAK_FLOPS if device_kind.startswith(name)]
+    return PEAK_FLOPS[max(fitting, key=len)] if fitting else None
+
 
 @dataclass(frozen=True, kw_only=True)
 class Chip:
-    """One accelerator chip, which JAX sees as one device.
+    """A chip that programs can be compiled for ahead of time; JAX sees it as one device.
 
     Attributes:
+        name: as topologies begin with.
         memory: bytes of its high-bandwidth memory.
-        peak: matrix products, floating-point operations per second in bfloat16.
+        bandwidth: bytes per second that it reads and writes there.
         clock: cycles per second; the peak is `peak / clock` operations per cycle.
         links: bytes per second that it sends and receives over its links to other chips, together.
         lanes: a matrix product's dimensions fill up to a multiple of this.
-        compiler_options: options of the compiler that make the training step fast.
+        vmem_kib: how much of its vector memory one kernel or fusion may use, in KiB.
+        attention_block: longest block of queries or keys for which the splash kernel finds room in it.
     """
 
+    name: str
     memory: int
-    peak: float
+    bandwidth: float
     clock: float
     links: float
     lanes: int
-    compiler_options: tuple[tuple[str, str], ...]
+    vmem_kib: int
+    attention_block: int
+
+    @property
+    def peak(self) -> float:
+        """Matrix products, floating-point operations per second in bfloat16."""
+        return PEAK_FLOPS[f"TPU {self.name}"]
+
+    @property
+    def compiler_options(self) -> dict[str, str]:
+        """Options of the compiler that make the training step fast."""
+        return {"xla_tpu_scoped_vmem_limit_kib": str(self.vmem_kib)}
 
 
-VMEM = (("xla_tpu_scoped_vmem_limit_kib", "65536"),)
 CHIPS = {
-    "v5p": Chip(memory=95 * GIB, peak=459e12, clock=1.75e9, links=600e9, lanes=128, compiler_options=VMEM),
-    "v6e": Chip(memory=32 * GIB, peak=918e12, clock=1.75e9, links=448e9, lanes=256, compiler_options=VMEM),
+    chip.name: chip
+    for chip in (
+        Chip(
+            name="v5p",
+            memory=95 * GIB,
+            bandwidth=2765e9,
+            clock=1.75e9,
+            links=600e9,
+            lanes=128,
+            vmem_kib=65536,
+            attention_block=2176,
+        ),
+        Chip(
+            name="v6e",
+            memory=32 * GIB,
+            bandwidth=1640e9,
+            clock=1.75e9,
+            links=448e9,
+            lanes=256,
+            vmem_kib=65536,
+            attention_block=1536,
+        ),
+    )
 }
-"""Chips by the name that topologies begin with."""
+"""Chips by name."""
 
 
-def find_chip(kind: str) -> Chip:
+def find_chip(name: str) -> Chip:
     """Returns a chip by name.
 
     Raises:
         UserError: for an unknown one.
     """
-    if kind not in CHIPS:
-        raise unknown("chip", kind, CHIPS)
-    return CHIPS[kind]
+    if name not in CHIPS:
+        raise unknown("chip", name, CHIPS)
+    return CHIPS[name]
+
+
+def chip_name(device_kind: str) -> str:
+    """Returns the generation of a TPU such as `"v5p"` from JAX's kind of a device."""
+    kind = device_kind.lower().removeprefix("tpu ")
+    return {"v5": "v5p", "v5 lite": "v5e", "v6 lite": "v6e"}.get(kind, kind.replace(" lite", "e"))

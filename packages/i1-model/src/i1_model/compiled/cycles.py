@@ -36,6 +36,7 @@ _MOVES = {
     "transpose",
     "tuple",
 }
+_NOTHING = {"bitcast", "constant", "get-tuple-element", "parameter", "tuple"}
 
 
 def estimated_cycles(module: Module) -> dict[Kind, int]:
@@ -48,6 +49,15 @@ def estimated_cycles(module: Module) -> dict[Kind, int]:
         if instruction.cycles:
             totals[kind_of(module, instruction)] += times * instruction.cycles
     return totals
+
+
+def unestimated_bytes(module: Module) -> float:
+    """Returns the bytes read and written by moves that the compiler gives no estimate, such as reshapes."""
+    return sum(
+        times * (instruction.num_bytes + instruction.num_read)
+        for instruction, times in module.running()
+        if not instruction.cycles and instruction.opcode in _MOVES - _NOTHING
+    )
 
 
 def kind_of(module: Module, instruction: Instruction) -> Kind:

@@ -88,7 +88,7 @@ def parse_module(text: str) -> Module:
     entry, computation = "", ""
     computations: dict[str, list[Instruction]] = {}
     sizes: dict[str, float] = {}
-    for line in text.splitlines():
+    for line in _whole_lines(text):
         if match := _COMPUTATION.match(line):
             computation, sizes = match[2], {}
             computations[computation] = []
@@ -102,6 +102,18 @@ def parse_module(text: str) -> Module:
             read = sum(sizes.get(operand, 0.0) for operand in operands)
             computations[computation].append(_instruction(line, opcode, sizes[name], read))
     return Module(entry, computations)
+
+
+def _whole_lines(text: str) -> Iterator[str]:
+    """Yields the lines of a program; what a kernel says of itself may break a line, and is joined again."""
+    whole = ""
+    for line in text.splitlines():
+        if line.strip() in ("", "}") or _COMPUTATION.match(line) or _INSTRUCTION.match(line):
+            yield whole
+            whole = line
+        else:
+            whole += line
+    yield whole
 
 
 def _instruction(line: str, opcode: str, num_bytes: float, num_read: float) -> Instruction:

@@ -107,7 +107,7 @@ def _batched_shape(array: Any) -> tuple[int, ...]:
 def _kernel(equation: Any, calls: int) -> Kernel:
     arrays = [shape for variable in equation.invars if (shape := _batched_shape(variable.aval))]
     queries, keys = arrays[0], arrays[1]
-    backward = "dkv" in equation.params["name"]
+    backward = any(part in equation.params["name"] for part in ("dkv", "backward"))
     length, features = (2, 3) if queries[2] >= queries[3] else (3, 2)
     return Kernel(
         products=BACKWARD_PRODUCTS if backward else FORWARD_PRODUCTS,

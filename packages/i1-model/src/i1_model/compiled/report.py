@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from i1_model.compiled.chips import Chip
-from i1_model.compiled.cycles import KINDS, estimated_cycles
+from i1_model.compiled.cycles import KINDS, estimated_cycles, unestimated_bytes
 from i1_model.compiled.hlo import parse_module
 from i1_model.compiled.products import Products, count_products
 from i1_model.compiled.traffic import traffic
@@ -27,7 +27,7 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
     Keys are described in `docs/performance.md`. Of a program that does not fit, memory alone is known.
 
     Args:
-        traced: what `jax.jit(...).trace(...)` gave.
+        traced: what `jax.jit(...).trace(...)` gave, with the compiler's options in `jax.jit`.
         chip: what it is compiled for.
         mesh: sizes of the axes, in the order in which devices are counted.
     """
@@ -35,7 +35,7 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
     lowered = traced.lower(lowering_platforms=("tpu",))
     begin, begin_cpu = time.perf_counter(), time.process_time()
     try:
-        compiled = lowered.compile(compiler_options=dict(chip.compiler_options))
+        compiled = lowered.compile()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
@@ -85,6 +85,7 @@ def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str
             "cycles": {kind: cycles[kind] for kind in KINDS},
             "kernels": len(products.kernels),
             "kernel_seconds": kernel_seconds,
+            "unestimated_seconds": unestimated_bytes(module) / chip.bandwidth,
             "share_of_peak": products.flops / num_devices / seconds / chip.peak,
             "collective_bytes": sent,
             "collective_seconds": sum(sent.values()) / chip.links,

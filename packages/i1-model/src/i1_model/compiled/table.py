@@ -28,7 +28,8 @@ def summary(report: Mapping[str, Any]) -> str:
         f"estimated step: {1e3 * report['estimated_seconds']:.1f} ms, "
         f"{100 * estimated['share_of_peak']:.1f} % of the peak, if traffic between devices is hidden",
         f"cycles: {kinds}",
-        f"attention kernels: {estimated['kernels']}, taken for {1e3 * estimated['kernel_seconds']:.1f} ms",
+        f"attention kernels: {estimated['kernels']}, taken for {1e3 * estimated['kernel_seconds']:.1f} ms; "
+        f"moves without an estimate, not counted: {1e3 * estimated['unestimated_seconds']:.1f} ms of memory",
         f"traffic per device: {sent or 'none'}; {1e3 * estimated['collective_seconds']:.1f} ms at full speed",
         f"{report['flops']:.4g} floating-point operations, {report['bytes_accessed']:.4g} bytes accessed per "
         f"device, compiled in {report['compile_seconds']:.0f} s",

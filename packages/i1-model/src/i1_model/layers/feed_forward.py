@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from i1_model.layers.linear import Linear
+from i1_model.layers.linear import Linear, last_axis
 from i1_model.remat import saved
 
 FeedForwardName = Literal["swiglu", "gelu"]
@@ -29,8 +29,35 @@ class SwiGLU(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         """Maps (..., width) to (..., width)."""
-        gate, value = jnp.split(self.w12(x), 2, axis=-1)
+        gate, value = _biased_halves(self.w12.product(x), self.w12.bias[...].astype(x.dtype))
         return self.w3(saved(jax.nn.silu(gate) * value, "inner"))
+
+
+@jax.custom_vjp
+def _biased_halves(y: Array, bias: Array) -> tuple[Array, Array]:
+    """Returns both halves of `y + bias` along the last axis; y (..., 2 W), bias (2 W,) of the same dtype.
+
+    The gradient of the bias is a matrix product of each half: an accelerator's matrix unit sums rows several
+    times faster than its vector unit.
+    """
+    gate, value = jnp.split(y + last_axis(bias, y.ndim), 2, axis=-1)
+    return gate, value
+
+
+def _biased_halves_backward(_: None, grads: tuple[Array, Array]) -> tuple[Array, Array]:
+    sums = [_sum_of_rows(grad) for grad in grads]
+    return jnp.concatenate(grads, axis=-1), jnp.concatenate(sums)
+
+
+_biased_halves.defvjp(lambda y, bias: (_biased_halves(y, bias), None), _biased_halves_backward)
+
+
+def _sum_of_rows(x: Array) -> Array:
+    """Sums (..., W) over all but the last axis; eight equal rows keep a compiler from undoing the product."""
+    leading = tuple(range(x.ndim - 1))
+    ones = jnp.ones((8, *x.shape[:-1]), x.dtype)
+    numbers = ((tuple(dim + 1 for dim in leading), leading), ((), ()))
+    return jax.lax.dot_general(ones, x, numbers, preferred_element_type=jnp.float32)[0].astype(x.dtype)
 
 
 class GeluMLP(nnx.Module):

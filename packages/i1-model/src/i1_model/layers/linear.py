@@ -9,6 +9,7 @@ from jax import Array
 
 from i1_model.layers.low_rank import LowRank
 from i1_model.layers.quantized import QuantizedKernel
+from i1_model.sharding import settled
 
 LECUN_NORMAL = jax.nn.initializers.lecun_normal()
 XAVIER_UNIFORM = jax.nn.initializers.xavier_uniform()
@@ -49,10 +50,15 @@ class Linear(nnx.Module):
         y = affine(x, self.kernel[...], self.bias[...])
         return y if self.lora is None else y + self.lora(x)
 
+    def product(self, x: Array) -> Array:
+        """Does the same without the bias."""
+        y = jnp.dot(x, settled(self.kernel[...].astype(x.dtype)))
+        return y if self.lora is None else y + self.lora(x)
+
 
 def affine(x: Array, kernel: Array, bias: Array) -> Array:
     """Returns `x @ kernel + bias` in the dtype of `x`; x (..., I), kernel (I, O), bias (O,)."""
-    y = jnp.dot(x, kernel.astype(x.dtype))
+    y = jnp.dot(x, settled(kernel.astype(x.dtype)))
     return y + last_axis(bias.astype(x.dtype), y.ndim)
 
 

@@ -50,7 +50,8 @@ def project_heads(
             [_reorder(array[..., :turned], num_heads, width), array[..., turned:]], axis=-1
         )
 
-    y = affine(x, columns(linear.kernel[...]), columns(linear.bias[...]))
+    kernel = linear.kernel[...].astype(x.dtype)  # before it is reordered: half of the bytes move
+    y = affine(x, columns(kernel), columns(linear.bias[...]))
     if linear.lora is not None:
         y = y + linear.lora(x, columns)
     return [split_heads(output, num_heads) for output in jnp.split(y, stop - first, axis=-1)]

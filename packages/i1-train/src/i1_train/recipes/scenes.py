@@ -43,15 +43,15 @@ def scenes() -> TrainConfig:
         ),
         data=DataConfig(sources=(ScenesSource(),), resolution=64),
         optimizer=Muon(),
-        schedule=WarmupStableDecay(lr=5e-3, warmup=100, decay=0.35, final_lr=2e-5),
+        schedule=WarmupStableDecay(lr=5e-3, warmup=100, decay=0.5, final_lr=2e-5),
         batch_size=32,
-        steps=10_400,
+        steps=22_000,
         ema_decay=0.999,
         ema_warmup=True,
         checkpoint_every=1000,
         keep_checkpoints=3,
         preview_prompts=PREVIEW_PROMPTS,
-        sampling=SamplingDefaults(steps=30, guidance_scale=2.0, shift=0.3, rescale=0.0),
+        sampling=SamplingDefaults(steps=100, guidance_scale=2.0, shift=0.3, rescale=0.0, solver="ancestral"),
     )
 
 
