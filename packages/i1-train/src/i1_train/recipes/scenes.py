@@ -51,7 +51,7 @@ def scenes() -> TrainConfig:
         checkpoint_every=1000,
         keep_checkpoints=3,
         preview_prompts=PREVIEW_PROMPTS,
-        sampling=SamplingDefaults(steps=100, guidance_scale=2.0, shift=0.3, rescale=0.0, solver="ancestral"),
+        sampling=SamplingDefaults(steps=100, guidance_scale=2.0, shift=0.15, rescale=0.0, solver="ancestral"),
     )
 
 
