@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from i1_model.denoiser import draw_dropped
 from i1_model.sharding import use_mesh
 from i1_model.target import compiler_options
+from jax.sharding import Mesh
 
 from i1_train.config import TrainConfig
 from i1_train.guard import guard_step
@@ -93,7 +94,7 @@ def make_step(config: TrainConfig, parts: Parts, placement: Placement | None = N
         }
         return guard_step(config.guard, state, new_state, metrics)
 
-    if placement is None or placement.mesh.size == 1:
+    if placement is None or _is_local(placement.mesh):
         return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 
     def step_on_mesh(state: State, constants: Any, batch: Batch) -> tuple[State, Metrics]:
@@ -174,3 +175,8 @@ def decay_at(config: TrainConfig, step: jax.Array) -> jax.Array:
         return decay
     count = step.astype(jnp.float32) + 1
     return jnp.minimum(decay, (1 + count) / (10 + count))
+
+
+def _is_local(mesh: Mesh) -> bool:
+    """Tells whether a mesh is one device of this process, and not of a topology to compile for."""
+    return mesh.size == 1 and mesh.devices.item() in jax.local_devices()
