@@ -28,7 +28,10 @@ STATE = "state"
 MODEL = "model"
 SCORE = "score"
 ORBAX_SECONDS = 7 * 86400
-"""How long orbax may take: long, since it looks at the clock on the wall, which may jump during a write."""
+"""How long orbax may take: long, since it looks at the clock on the wall, which may jump during a write.
+
+Some of its own waits have shorter limits: a jump of many minutes can still end a write.
+"""
 
 
 @dataclass(frozen=True)
