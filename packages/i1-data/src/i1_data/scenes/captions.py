@@ -44,7 +44,7 @@ def describe(scene: Scene, rng: Random) -> str:
 
 
 def _frame(text: str, rng: Random) -> str:
-    if rng.random() < 0.45:
+    if rng.random() < 0.65:
         return text
     return rng.choice(FRAMES if rng.random() < 0.6 else LONG).format(text)
 
@@ -78,17 +78,17 @@ def _pair(scene: Scene, rng: Random) -> str:
     coloured = scene.category == "color_attr" or rng.random() < 0.4
     a, b = _name(first, coloured=coloured), _name(second, coloured=coloured)
     if scene.category != "position":
-        return _frame(rng.choice((f"{a} and {b}", f"{a} and {b}", f"{a} with {b}", f"{a} next to {b}")), rng)
+        pairs = (*(f"{a} and {b}",) * 4, f"{a} with {b}", f"{a} next to {b}")
+        return _frame(rng.choice(pairs), rng)
     the_b = f"the {b.split(' ', 1)[1]}"
     forms = (
-        f"{a} {relation} {b}",
-        f"{a} {relation} {b}",
+        *(f"{a} {relation} {b}",) * 4,
         f"{a} {PHRASE[relation]} {b}",
         f"{a} {SYNONYM[relation]} {b}",
         f"{a} is {PHRASE[relation]} {b}",
         f"there are two objects: {a} and {b}, {_article_the(a)} is {PHRASE[relation]} {the_b}",
     )
-    return _frame(rng.choice(forms[:4]), rng) if rng.random() < 0.7 else rng.choice(forms)
+    return _frame(rng.choice(forms[:6]), rng) if rng.random() < 0.7 else rng.choice(forms)
 
 
 def _article_the(name: str) -> str:

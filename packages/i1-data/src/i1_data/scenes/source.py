@@ -13,7 +13,7 @@ from i1_data.scenes.render import render
 from i1_data.scenes.vocabulary import CATEGORIES
 from i1_data.sources.base import Record, SourceConfig
 
-WEIGHTS = (0.07, 0.17, 0.18, 0.05, 0.22, 0.25, 0.06)
+WEIGHTS = (0.04, 0.2, 0.18, 0.04, 0.23, 0.26, 0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
