@@ -43,12 +43,12 @@ def check_meshes(found):
 
 
 def test_losses_are_those_of_one_device_and_the_state_is_cut(compiled):
-    check_meshes(run_on(compiled, "one", "fsdp", "mixed"))
+    check_meshes(run_on(compiled, "one", "mixed"))
 
 
 @pytest.mark.slow
 def test_losses_are_those_of_one_device_on_every_axis_alone(compiled):
-    check_meshes(run_on(compiled, "one", "tensor", "context"))
+    check_meshes(run_on(compiled, "one", "fsdp", "tensor", "context"))
 
 
 def test_a_machine_is_found_by_its_devices():
