@@ -69,7 +69,11 @@ CHOICES = (
 
 @pytest.mark.parametrize(
     ("backbone", "choices"),
-    [(DualStream(**SIZE), CHOICES), (CrossAttention(**SIZE, long_skip=False), CHOICES[:1])],
+    [
+        (DualStream(**SIZE), CHOICES),
+        (CrossAttention(**SIZE, long_skip=False), CHOICES[:1]),
+        pytest.param(CrossAttention(**SIZE, long_skip=False), CHOICES[1:], marks=pytest.mark.slow),
+    ],
 )
 def test_scan_and_remat_change_no_number(backbone, choices):
     expected = loss_and_gradients(make_config(backbone))

@@ -77,7 +77,7 @@ def test_a_straight_run_leaves_everything(straight):
     assert [row["step"] for row in rows] == list(range(1, 13))
     assert list(rows[0])[:2] == ["step", "loss"]
     by_time = {name for row in rows for name in row if name.startswith("loss_by_time/")}
-    assert {"loss_by_time/0.00-0.25", "loss_by_time/0.25-0.50"} <= by_time
+    assert len(by_time) == 4
     assert set(rows[1]) - set(rows[0]) - by_time == {"images_per_second", "data_wait"}
     assert set(rows[1]) - by_time == {
         *("step", "loss", "grad_norm", "learning_rate", "norm/parameters", "norm/update", "ema/drift"),

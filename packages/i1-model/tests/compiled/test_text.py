@@ -44,6 +44,27 @@ ENTRY %main.1_spmd (a: bf16[8,16]) -> f32[16,32] {
 MESH = {"data": 2, "fsdp": 4, "context": 1, "tensor": 1}
 
 
+KNOWN = ', backend_config={"known_trip_count":{"n":"5"}}'
+CONDITION = """
+%cond (c: (s32[], bf16[8,16])) -> pred[] {
+  %c = (s32[], bf16[8,16]{1,0}) parameter(0)
+  %number = s32[]{:T(128)} get-tuple-element(%c), index=0
+LIMITS  ROOT %lt = pred[]{:T(512)} compare(%number, %limit), direction=LT
+}
+"""
+LIMIT = "  %limit = s32[]{:T(128)} constant(7)\n"
+
+
+@pytest.mark.parametrize(
+    ("limits", "trips", "matrix"), [(LIMIT, 7, 700), ("", None, 100), (LIMIT + LIMIT, None, 100)]
+)
+def test_a_loop_runs_as_often_as_its_condition_says(limits, trips, matrix):
+    assert KNOWN in TEXT
+    module = parse_module(CONDITION.replace("LIMITS", limits) + TEXT.replace(KNOWN, ""))
+    assert [i.trips for i, _ in module.running() if i.opcode == "while"] == [trips]
+    assert estimated_cycles(module)["matrix"] == matrix
+
+
 def test_cycles_are_summed_by_kind_as_often_as_they_run():
     assert estimated_cycles(parse_module(TEXT)) == {"matrix": 500, "copy": 35, "collective": 0, "other": 3}
 

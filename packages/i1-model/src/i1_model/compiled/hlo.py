@@ -12,6 +12,8 @@ _INSTRUCTION = re.compile(r"\s+(?:ROOT )?%([\w.-]+) = (.*?) ([a-z][a-z0-9-]*)\("
 _NAME = re.compile(r"%([\w.-]+)")
 _CYCLES = re.compile(r'"estimated_cycles":"(\d+)"')
 _TRIPS = re.compile(r'"known_trip_count":\{"n":"(\d+)"')
+_CONDITION = re.compile(r"condition=%([\w.-]+)")
+_LIMIT = re.compile(r"= [su]\d+\[\]\S* constant\((\d+)\)")
 _CALLED = re.compile(r"(?:calls|body|to_apply|true_computation|false_computation)=%([\w.-]+)")
 _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _GROUPS = re.compile(r"(?:replica_groups|source_target_pairs)=(.*?), \w+=")
@@ -32,7 +34,7 @@ class Instruction:
         num_bytes: of its result, arrays of a tuple together.
         num_read: of its operands.
         called: computations it calls.
-        trips: how often a loop runs, else 1.
+        trips: how often a loop runs, else 1; None for a loop that does not say.
         groups: the text that says which devices talk to each other, empty for most.
     """
 
@@ -41,7 +43,7 @@ class Instruction:
     num_bytes: float
     num_read: float
     called: tuple[str, ...]
-    trips: int
+    trips: int | None
     groups: str
 
 
@@ -63,7 +65,7 @@ class Module:
             yield instruction, times
             if instruction.opcode in _RUNS:
                 for called in instruction.called:
-                    yield from self.running(called, times * instruction.trips)
+                    yield from self.running(called, times * (instruction.trips or 1))
 
     def inside(self, instruction: Instruction) -> set[str]:
         """Returns the opcodes of everything that an instruction calls, directly or not."""
@@ -80,14 +82,19 @@ class Module:
             if instruction.groups:
                 yield instruction, times
             for called in instruction.called:
-                yield from self.collectives(called, times * instruction.trips)
+                yield from self.collectives(called, times * (instruction.trips or 1))
 
 
 def parse_module(text: str) -> Module:
-    """Reads the text that `compiled.as_text()` gives."""
+    """Reads the text that `compiled.as_text()` gives.
+
+    TPU programs do not state how often a loop runs. It is the one whole number in the loop's condition, as in
+    loops that JAX makes, which count from 0 by 1.
+    """
     entry, computation = "", ""
     computations: dict[str, list[Instruction]] = {}
     sizes: dict[str, float] = {}
+    limits: dict[str, list[int]] = {}
     for line in _whole_lines(text):
         if match := _COMPUTATION.match(line):
             computation, sizes = match[2], {}
@@ -100,7 +107,10 @@ def parse_module(text: str) -> Module:
             operands = _NAME.findall(line[match.end() : line.find(")", match.end())])
             sizes[name] = _num_bytes(result)
             read = sum(sizes.get(operand, 0.0) for operand in operands)
-            computations[computation].append(_instruction(line, opcode, sizes[name], read))
+            if limit := _LIMIT.search(line):
+                limits.setdefault(computation, []).append(int(limit[1]))
+            trips = _trips(line, limits) if opcode == "while" else 1
+            computations[computation].append(_instruction(line, opcode, sizes[name], read, trips))
     return Module(entry, computations)
 
 
@@ -116,8 +126,16 @@ def _whole_lines(text: str) -> Iterator[str]:
     yield whole
 
 
-def _instruction(line: str, opcode: str, num_bytes: float, num_read: float) -> Instruction:
-    cycles, trips, groups = _CYCLES.search(line), _TRIPS.search(line), _GROUPS.search(line)
+def _trips(line: str, limits: dict[str, list[int]]) -> int | None:
+    if known := _TRIPS.search(line):
+        return int(known[1])
+    condition = _CONDITION.search(line)
+    found = limits.get(condition[1], []) if condition else []
+    return found[0] if len(found) == 1 else None
+
+
+def _instruction(line: str, opcode: str, num_bytes: float, num_read: float, trips: int | None) -> Instruction:
+    cycles, groups = _CYCLES.search(line), _GROUPS.search(line)
     called = _CALLED.findall(line)
     if branches := _BRANCHES.search(line):
         called += _NAME.findall(branches[1])
@@ -127,7 +145,7 @@ def _instruction(line: str, opcode: str, num_bytes: float, num_read: float) -> I
         num_bytes=num_bytes,
         num_read=num_read,
         called=tuple(called),
-        trips=int(trips[1]) if trips and opcode == "while" else 1,
+        trips=trips,
         groups=groups[1] if groups else "",
     )
 

@@ -84,6 +84,7 @@ def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str
             "clock": chip.clock,
             "cycles": {kind: cycles[kind] for kind in KINDS},
             "kernels": len(products.kernels),
+            "loops_counted_once": sum(instruction.trips is None for instruction, _ in module.running()),
             "kernel_seconds": kernel_seconds,
             "unestimated_seconds": unestimated_bytes(module) / chip.bandwidth,
             "share_of_peak": products.flops / num_devices / seconds / chip.peak,

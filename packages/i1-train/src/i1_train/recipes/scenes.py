@@ -56,7 +56,10 @@ def scenes() -> TrainConfig:
 
 
 def scenes_tiny() -> TrainConfig:
-    """The same in very small, for tests: a step takes milliseconds, and nothing is learnt to speak of."""
+    """The same in very small, for tests: a step takes milliseconds, and nothing is learnt to speak of.
+
+    Its times are spread wider, so that a few steps reach every part of them.
+    """
     full = scenes()
     return dataclasses.replace(
         full,
@@ -67,6 +70,7 @@ def scenes_tiny() -> TrainConfig:
             adapter=TransformerAdapter(num_blocks=1, num_heads=2),
             text_encoders=(HashEncoder(num_tokens=32, width=32),),
             autoencoder=PatchAutoencoder(factor=8),
+            flow=RectifiedFlow(mu=-1.3, sigma=1.2, prediction="x"),
         ),
         data=DataConfig(sources=(ScenesSource(num_records=1000),), resolution=64),
         optimizer=Adam(),
