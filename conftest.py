@@ -1,6 +1,21 @@
 """Settings of every test of the repository."""
 
 import os
+import shutil
+import tempfile
 
 # Tests compile much and compute little: without LLVM's optimisation, compiling takes about half as long.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+# Compiled programs are kept in one folder for all workers and the processes that they start.
+_FOLDER = "JAX_COMPILATION_CACHE_DIR"
+_made = None if _FOLDER in os.environ else tempfile.mkdtemp(prefix="i1-tests-compiled-")
+if _made is not None:
+    os.environ[_FOLDER] = _made
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+
+def pytest_unconfigure() -> None:
+    """Deletes the folder, in the process that made it."""
+    if _made is not None:
+        shutil.rmtree(_made, ignore_errors=True)

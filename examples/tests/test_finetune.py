@@ -1,15 +1,13 @@
 import runpy
 from pathlib import Path
 
-import pytest
 from i1_data.sources.image_folder import ImageFolderSource
 from PIL import Image
 
 EXAMPLE = Path(__file__).parents[1] / "finetune.py"
 
 
-def test_a_short_run_writes_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_a_short_run_writes_everything(tmp_path: Path) -> None:
     example = runpy.run_path(str(EXAMPLE))
     settings = ["steps=2", "batch_size=2", "model.backbone.layers=scan", "lora.rank=2", "data.num_threads=0"]
     result = example["run"](tmp_path, count=3, settings=settings, sampling_steps=2)

@@ -2,15 +2,13 @@ import runpy
 from pathlib import Path
 
 import numpy as np
-import pytest
 from i1_sample.testing.models import write_tiny_model
 from PIL import Image
 
 EXAMPLE = Path(__file__).parents[1] / "sample.py"
 
 
-def test_writes_the_picture_and_how_it_came(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_writes_the_picture_and_how_it_came(tmp_path: Path) -> None:
     model = write_tiny_model(tmp_path / "model")
     example = runpy.run_path(str(EXAMPLE))
     example["main"](["a star", "--model", str(model), "--output", str(tmp_path / "picture.png")])

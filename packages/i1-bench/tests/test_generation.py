@@ -19,11 +19,6 @@ def model(tmp_path_factory):
     return models.write_tiny_model(folder / "tiny"), models.write_tiny_model(folder / "other", seed=1)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 def bench(model, output, *more, count=1):
     arguments = ["scenes", "--model", str(model), "--seed", "3", "--output", str(output)]
     return main([*arguments, "--images-per-category", str(count), *more])

@@ -15,18 +15,6 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _cache_of_this_session(tmp_path_factory: pytest.TempPathFactory):
-    """Keeps compiled programs out of the user's cache folder."""
-    before = os.environ.get("XDG_CACHE_HOME")
-    os.environ["XDG_CACHE_HOME"] = str(tmp_path_factory.mktemp("cache"))
-    yield
-    if before is None:
-        del os.environ["XDG_CACHE_HOME"]
-    else:
-        os.environ["XDG_CACHE_HOME"] = before
-
-
 @pytest.fixture(scope="session")
 def goldens() -> Path:
     return Path(os.environ.get("I1_GOLDENS") or Path(__file__).parent / "goldens")
@@ -38,7 +26,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def pipeline(model_folder: Path, _cache_of_this_session: None) -> Pipeline:
+def pipeline(model_folder: Path) -> Pipeline:
     return Pipeline.from_pretrained(model_folder)
 
 

@@ -81,8 +81,7 @@ def test_an_absent_base_is_named(tmp_path):
         find_parts(tmp_path / "a")
 
 
-def test_the_command_writes_what_was_used(model_folder, loras, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def test_the_command_writes_what_was_used(model_folder, loras, tmp_path, capsys):
     picture = tmp_path / "picture.png"
     flags = ["--lora", f"{loras[0]}:0.5", "--lora", str(loras[1]), "--steps", "1", "--output", str(picture)]
     assert main(["sample", "a star", "--model", str(model_folder), *flags]) == 0

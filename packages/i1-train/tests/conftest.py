@@ -20,16 +20,3 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         files = sorted(folder.glob(marker.kwargs["pattern"]))
         assert files, f"no goldens {marker.kwargs['pattern']} in {folder}"
         metafunc.parametrize("golden_file", files, ids=lambda path: path.name)
-
-
-@pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory):
-    """A folder of compiled programs shared by the tests that train and by the processes they start."""
-    folder = tmp_path_factory.mktemp("compiled")
-    settings = {"jax_compilation_cache_dir": str(folder), "jax_persistent_cache_min_compile_time_secs": 0.0}
-    before = {name: jax.config.values[name] for name in settings}
-    for name, value in settings.items():
-        jax.config.update(name, value)
-    yield folder
-    for name, value in before.items():
-        jax.config.update(name, value)

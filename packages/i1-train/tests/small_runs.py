@@ -42,15 +42,13 @@ Metrics.add = slow
 """
 
 
-def start(workdir, compiled, *assignments, before="", wait=True, flags=(), devices=1):
+def start(workdir, *assignments, before="", wait=True, flags=(), devices=1):
     """Runs `i1 train` in a process of its own with fake devices, after the Python code `before`."""
     settings = [flag for assignment in (*SETTINGS, *assignments) for flag in ("--set", assignment)]
     code = f"{before}\nimport sys\nfrom i1_hooks.cli import main\nsys.exit(main(sys.argv[1:]))"
     environment = {
         **os.environ,
         "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}",
-        "JAX_COMPILATION_CACHE_DIR": str(compiled),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
     process = subprocess.Popen(
         [sys.executable, "-c", code, "train", "scenes-tiny", "--workdir", str(workdir), *settings, *flags],

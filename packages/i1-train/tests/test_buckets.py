@@ -34,7 +34,7 @@ def bucket_recipe(pictures, *more):
     return load_recipe("scenes-tiny", ['loggers=["jsonl"]', "preview_prompts=[]", *settings(pictures, *more)])
 
 
-def test_a_run_over_buckets_goes_on_exactly(pictures, compiled, tmp_path):
+def test_a_run_over_buckets_goes_on_exactly(pictures, tmp_path):
     from i1_train.loop import train
 
     whole, parts = tmp_path / "whole", tmp_path / "parts"

@@ -132,7 +132,7 @@ def test_a_host_reads_the_rows_of_its_devices():
     assert Placement(**place, batch=sharding, batch_size=8).rows == (0, 1, 4, 5)
 
 
-def start(workdir, compiled, count, *assignments, before=None, own=None):
+def start(workdir, count, *assignments, before=None, own=None):
     """Starts the processes of a run on eight devices in all; code `before` and `own` settings by process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -140,7 +140,6 @@ def start(workdir, compiled, count, *assignments, before=None, own=None):
     return [
         runs.start(
             workdir,
-            compiled,
             *assignments,
             *(own or {}).get(index, ()),
             before=(before or {}).get(index, ""),
@@ -173,8 +172,8 @@ def steps_and_keys(path):
     return {row["step"]: row["key"] for row in rows}
 
 
-def test_hosts_with_different_recipes_end_before_anything_is_compiled(tmp_path, compiled):
-    statuses, errors = ends(start(tmp_path / "run", compiled, 2, *EIGHT, own={1: ("seed=1",)}))
+def test_hosts_with_different_recipes_end_before_anything_is_compiled(tmp_path):
+    statuses, errors = ends(start(tmp_path / "run", 2, *EIGHT, own={1: ("seed=1",)}))
     assert statuses == [2, 2], errors
     for error in errors:
         assert error.startswith("i1: error: host 1 has another recipe than host 0: seed: 0 -> 1; start every")
@@ -183,10 +182,10 @@ def test_hosts_with_different_recipes_end_before_anything_is_compiled(tmp_path, 
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory, compiled):
+def straight(tmp_path_factory):
     """An uninterrupted run of one process with eight devices."""
     workdir = tmp_path_factory.mktemp("straight")
-    statuses, errors = ends(start(workdir, compiled, 1, *EIGHT))
+    statuses, errors = ends(start(workdir, 1, *EIGHT))
     assert statuses == [0], errors
     return workdir
 
@@ -195,8 +194,8 @@ def straight(tmp_path_factory, compiled):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("count", [2, 4])
 @pytest.mark.parametrize("mesh", [EIGHT, DIVIDED], ids=["batch", "tokens and heads"])
-def test_losses_are_those_of_one_process(straight, tmp_path, compiled, count, mesh):
-    statuses, errors = ends(start(tmp_path, compiled, count, *mesh))
+def test_losses_are_those_of_one_process(straight, tmp_path, count, mesh):
+    statuses, errors = ends(start(tmp_path, count, *mesh))
     assert statuses == [0] * count, errors
     np.testing.assert_allclose(losses(tmp_path), losses(straight), rtol=TOLERANCE)
     own = [f"skipped_batches.{host}.jsonl" for host in range(1, count)]
@@ -214,24 +213,24 @@ def test_losses_are_those_of_one_process(straight, tmp_path, compiled, count, me
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("before", "after"), [(2, 1), (1, 4), (4, 2)])
-def test_killed_and_gone_on_with_on_another_number_of_hosts(straight, tmp_path, compiled, before, after):
+def test_killed_and_gone_on_with_on_another_number_of_hosts(straight, tmp_path, before, after):
     victim = before - 1
     die = DIE.format(checkpoint=str(tmp_path / "checkpoints" / "5"))
-    processes = start(tmp_path, compiled, before, *EIGHT, before={victim: die})
+    processes = start(tmp_path, before, *EIGHT, before={victim: die})
     statuses, errors = ends(processes)
     assert statuses[victim] == -signal.SIGKILL, errors
     assert all(status != 0 for status in statuses), errors  # the others notice
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["5"]
-    statuses, errors = ends(start(tmp_path, compiled, after, *EIGHT))
+    statuses, errors = ends(start(tmp_path, after, *EIGHT))
     assert statuses == [0] * after, errors
     np.testing.assert_allclose(losses(tmp_path), losses(straight), rtol=TOLERANCE)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_signal_to_one_host_stops_all_after_the_same_step(straight, tmp_path, compiled):
+def test_a_signal_to_one_host_stops_all_after_the_same_step(straight, tmp_path):
     slow = runs.SLOW.replace("0.3", "1.0")  # jax looks for signals every second
-    processes = start(tmp_path, compiled, 2, *EIGHT, before={0: slow, 1: slow})
+    processes = start(tmp_path, 2, *EIGHT, before={0: slow, 1: slow})
     while not (tmp_path / "metrics.jsonl").exists() or len(runs.metrics(tmp_path)) < 3:
         assert processes[0].poll() is None, processes[0].communicate()
         time.sleep(0.05)
@@ -241,20 +240,20 @@ def test_a_signal_to_one_host_stops_all_after_the_same_step(straight, tmp_path, 
     step = max(int(path.name) for path in (tmp_path / "checkpoints").iterdir())
     assert re.search(rf"SIGTERM at step \d+: saved to .*/{step};", errors[0]), errors
     assert step <= len(runs.metrics(tmp_path)) < 12
-    statuses, errors = ends(start(tmp_path, compiled, 2, *EIGHT))
+    statuses, errors = ends(start(tmp_path, 2, *EIGHT))
     assert statuses == [0, 0], errors
     np.testing.assert_allclose(losses(tmp_path), losses(straight), rtol=TOLERANCE)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_what_fails_before_the_first_step_ends_all_hosts(straight, tmp_path, compiled):
+def test_what_fails_before_the_first_step_ends_all_hosts(straight, tmp_path):
     three = 'machines=[{"name":"box","data":3}]'
-    statuses, errors = ends(start(tmp_path, compiled, 2, *BOX, three))
+    statuses, errors = ends(start(tmp_path, 2, *BOX, three))
     assert statuses == [2, 2]
     assert all("machine 'box' has 3 devices" in error and error.count("\n") == 1 for error in errors), errors
     copy = shutil.copytree(straight, tmp_path / "copy")
     (copy / "config.json").unlink()
-    statuses, errors = ends(start(copy, compiled, 2, *EIGHT))
+    statuses, errors = ends(start(copy, 2, *EIGHT))
     assert statuses == [2, 2]
     assert all("holds checkpoints but no config.json" in error for error in errors), errors

@@ -25,8 +25,6 @@ from i1_train.incidents import NotFiniteError
 from i1_train.metrics import Metrics
 from i1_train.signals import RunInterruptedError
 
-pytestmark = pytest.mark.usefixtures("compiled")
-
 
 @pytest.fixture(autouse=True)
 def quick_step(monkeypatch):
@@ -191,9 +189,9 @@ Checkpoints.begin = limited
 """
 
 
-def test_a_disk_that_is_full_while_the_state_is_written(tmp_path, compiled):
+def test_a_disk_that_is_full_while_the_state_is_written(tmp_path):
     settings = ("steps=3", "checkpoint_every=1")
-    status, _, err = runs.start(tmp_path, compiled, *settings, before=FULL_DISK)
+    status, _, err = runs.start(tmp_path, *settings, before=FULL_DISK)
     assert status == 2
     reason = "cannot write checkpoint .*/2: File too large; the last good checkpoint is .*/1; free space"
     (line,) = [line for line in err.splitlines() if line.startswith("i1:")]

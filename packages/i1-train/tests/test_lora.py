@@ -45,7 +45,7 @@ def settings(base, *more):
 
 
 @pytest.fixture(scope="module")
-def finished(base, compiled, tmp_path_factory):
+def finished(base, tmp_path_factory):
     workdir = tmp_path_factory.mktemp("lora")
     run(workdir, *settings(base))
     return workdir

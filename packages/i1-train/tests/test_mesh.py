@@ -21,11 +21,10 @@ from jax.sharding import AbstractMesh, PartitionSpec
 MACHINES = load_recipe("i1-3b-256").machines
 
 
-def run_on(compiled, *meshes):
+def run_on(*meshes):
     environment = {
         **os.environ,
         "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=8",
-        "JAX_COMPILATION_CACHE_DIR": str(compiled),
     }
     script = Path(__file__).with_name("on_mesh.py")
     command = [sys.executable, str(script), *meshes]
@@ -42,13 +41,13 @@ def check_meshes(found):
         assert found[name]["moments_cut"] < 1.5 / parts
 
 
-def test_losses_are_those_of_one_device_and_the_state_is_cut(compiled):
-    check_meshes(run_on(compiled, "one", "mixed"))
+def test_losses_are_those_of_one_device_and_the_state_is_cut():
+    check_meshes(run_on("one", "mixed"))
 
 
 @pytest.mark.slow
-def test_losses_are_those_of_one_device_on_every_axis_alone(compiled):
-    check_meshes(run_on(compiled, "one", "fsdp", "tensor", "context"))
+def test_losses_are_those_of_one_device_on_every_axis_alone():
+    check_meshes(run_on("one", "fsdp", "tensor", "context"))
 
 
 def test_a_machine_is_found_by_its_devices():

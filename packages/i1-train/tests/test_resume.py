@@ -59,7 +59,7 @@ def random_kill(seed, places):
 
 
 @pytest.fixture(scope="module")
-def straight(tmp_path_factory, compiled):
+def straight(tmp_path_factory):
     """An uninterrupted run of 12 steps."""
     workdir = tmp_path_factory.mktemp("straight")
     assert runs.run(workdir) == 12
@@ -90,9 +90,9 @@ def test_a_straight_run_leaves_everything(straight):
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_killed_and_gone_on_with(straight, tmp_path, compiled, seed):
+def test_killed_and_gone_on_with(straight, tmp_path, seed):
     places = ("step",) if seed == 1 else IN_A_WRITE
-    status, _, err = runs.start(tmp_path / "run", compiled, before=random_kill(seed, places))
+    status, _, err = runs.start(tmp_path / "run", before=random_kill(seed, places))
     assert status == -signal.SIGKILL, err
     assert runs.run(tmp_path / "run") == 12
     runs.assert_same_run(straight, tmp_path / "run")
@@ -102,12 +102,12 @@ def test_killed_and_gone_on_with(straight, tmp_path, compiled, seed):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_killed_many_times(straight, tmp_path, compiled):
+def test_killed_many_times(straight, tmp_path):
     kills, seed, finished = 0, 100, 0
     while kills < 24:
         workdir = tmp_path / f"run{finished}"
         code = random_kill(seed, ("step", *IN_A_WRITE, "any time", "any time"))
-        status, _, err = runs.start(workdir, compiled, before=code)
+        status, _, err = runs.start(workdir, before=code)
         assert status in (0, -signal.SIGKILL), err
         seed += 1
         kills += status != 0
@@ -119,9 +119,9 @@ def test_killed_many_times(straight, tmp_path, compiled):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signals_save_before_leaving(straight, tmp_path, compiled, number):
+def test_signals_save_before_leaving(straight, tmp_path, number):
     workdir = tmp_path / "run"
-    process = runs.start(workdir, compiled, before=runs.SLOW, wait=False)
+    process = runs.start(workdir, before=runs.SLOW, wait=False)
     deadline = time.monotonic() + 300
     while not (workdir / "metrics.jsonl").exists() or len(runs.metrics(workdir)) < 3:
         assert process.poll() is None, process.communicate()

@@ -15,8 +15,6 @@ from i1_train.parts import build_parts
 from i1_train.recipes.scenes import scenes_tiny
 from i1_train.step import average, decay_at, init_state, make_step, to_float
 
-pytestmark = pytest.mark.usefixtures("compiled")
-
 
 def first_batch(config, parts):
     batches = make_batches(

@@ -9,8 +9,6 @@ from i1_model.names import flatten, to_released
 from i1_train.parts import build_parts
 from i1_train.weights import find_weights, read_weights
 
-pytestmark = pytest.mark.usefixtures("compiled")
-
 LARGER = ("model.resolution=128", "data.resolution=128")
 
 
@@ -34,7 +32,7 @@ def quick_step():
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, compiled, quick_step):
+def trained(tmp_path_factory, quick_step):
     """A finished run of 2 steps at 64 pixels."""
     workdir = tmp_path_factory.mktemp("trained")
     runs.run(workdir, "steps=2")
