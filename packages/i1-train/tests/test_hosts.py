@@ -104,6 +104,37 @@ def test_flags_that_do_not_fit_are_one_line(flags, environment, message):
         meeting(*flags, environment=environment)
 
 
+class Store:
+    """The key-value store of two hosts; `later` holds what the other writes after the nth look."""
+
+    num_processes = 2
+    process_id = 0
+
+    def __init__(self, later):
+        self.client, self.later, self.kept, self.looks = self, later, {}, 0
+
+    def key_value_set(self, key, value):
+        self.kept[key] = value
+
+    def key_value_dir_get(self, place):
+        found = [(key, value) for key, value in self.kept.items() if key.startswith(place)]
+        self.looks += 1
+        self.kept.update(self.later.get(self.looks, {}))
+        return found
+
+
+def test_a_host_that_fails_over_what_it_read_has_given_its_value(monkeypatch):
+    value, failed = {"i1/exchange/race/1/1": "b"}, {f"{agreement.FAILED}1": "they differ"}
+    monkeypatch.setattr(agreement, "_meeting", lambda: Store({1: value | failed}))
+    assert agreement.exchange("race", "a") == ["a", "b"]
+
+
+def test_a_host_that_fails_before_it_gives_its_value_ends_the_wait(monkeypatch):
+    monkeypatch.setattr(agreement, "_meeting", lambda: Store({3: {f"{agreement.FAILED}1": "no space left"}}))
+    with pytest.raises(UserError, match="host 1: no space left"):
+        agreement.exchange("end", "a")
+
+
 def test_what_fails_on_one_host_fails_on_all(monkeypatch):
     monkeypatch.setattr(agreement, "exchange", lambda name, value: [value, "no space left"])
     with pytest.raises(UserError, match="host 1: no space left"), agreement.together("writing"):

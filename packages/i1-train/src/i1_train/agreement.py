@@ -48,11 +48,14 @@ def exchange(name: str, value: str) -> list[str]:
     meeting.client.key_value_set(f"{place}{meeting.process_id}", value)
     wait, longest = WAITS
     while len(values := _read(meeting, place)) < meeting.num_processes:
-        if failed := _read(meeting, FAILED):
+        failed = _read(meeting, FAILED)
+        # A host may have given its value since the first look, and failed over what the values say.
+        if failed and len(values := _read(meeting, place)) < meeting.num_processes:
             host = min(failed)
             raise UserError(f"host {host}: {failed[host]}")
-        time.sleep(wait)
-        wait = min(2 * wait, longest)
+        if not failed:
+            time.sleep(wait)
+            wait = min(2 * wait, longest)
     return [values[host] for host in sorted(values)]
 
 
