@@ -4,6 +4,8 @@ import os
 import shutil
 import tempfile
 
+import pytest
+
 # Tests compile much and compute little: without LLVM's optimisation, compiling takes about half as long.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
@@ -19,3 +21,9 @@ def pytest_unconfigure() -> None:
     """Deletes the folder, in the process that made it."""
     if _made is not None:
         shutil.rmtree(_made, ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Returns one worker more than there are processors: some tests wait for processes that they started."""
+    return (os.cpu_count() or 1) + 1
