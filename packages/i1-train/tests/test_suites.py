@@ -13,7 +13,7 @@ from i1_train.objectives import FlowMatching
 from i1_train.optimizers.adafactor import Adafactor
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.muon import Muon
-from i1_train.schedules import Constant, WarmupCosine, WarmupStableDecay
+from i1_train.schedules import Constant, WarmRestart, WarmupCosine, WarmupStableDecay
 from i1_train.testing import LoggerSuite, ObjectiveSuite, OptimizerSuite, ScheduleSuite
 
 
@@ -98,6 +98,21 @@ class TestWarmupStableDecay(ScheduleSuite):
     def test_a_tail_longer_than_the_run_is_a_mistake(self):
         with pytest.raises(UserError, match="decay is a part of the run from 0 to 1, got 20"):
             WarmupStableDecay(decay=20)
+
+
+class TestWarmRestart(ScheduleSuite):
+    config = WarmRestart(first=WarmupCosine(warmup=2), share=0.4, then=WarmupStableDecay(warmup=5))
+
+    def test_values(self):
+        first, then = WarmupStableDecay(lr=2.0, warmup=2, decay=1.0), Constant(lr=1.0, warmup=2)
+        schedule = WarmRestart(first=first, share=0.6, then=then).build(10)
+        rates = [float(schedule(jnp.int32(step))) for step in range(10)]
+        np.testing.assert_allclose(rates[:6], [1.0, 10 / 6, 8 / 6, 1.0, 4 / 6, 2 / 6], rtol=1e-6)
+        np.testing.assert_allclose(rates[6:], [0.5, 1.0, 1.0, 1.0])
+
+    def test_a_share_that_leaves_one_part_empty_is_a_mistake(self):
+        with pytest.raises(UserError, match="above 0 and below 1, got 1"):
+            WarmRestart(share=1)
 
 
 class TestJsonl(LoggerSuite):

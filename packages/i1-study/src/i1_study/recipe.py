@@ -9,6 +9,7 @@ from i1_model.backbones.cross_attention import CrossAttention
 from i1_train.config import TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.recipes.scenes import scenes
+from i1_train.schedules import WarmupStableDecay
 
 
 def baseline() -> TrainConfig:
@@ -35,6 +36,7 @@ def baseline() -> TrainConfig:
         full,
         recipe="study",
         model=model,
+        schedule=WarmupStableDecay(lr=5e-3, warmup=100, decay=0.7, final_lr=2e-5),
         batch_size=32,
         steps=2000,
         checkpoint_every=500,

@@ -101,6 +101,7 @@ def i1_schedules() -> list[Component]:
             "i1_train.schedules:WarmupStableDecay",
             "linear rise, constant, linear tail",
         ),
+        Component("warm_restart", "i1_train.schedules:WarmRestart", "one schedule, then another"),
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -108,6 +108,35 @@ class WarmupStableDecay(ScheduleConfig):
             return _rise(step, self.warmup) * (self.final_lr + (self.lr - self.final_lr) * left)
 
         return schedule
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarmRestart(ScheduleConfig):
+    """One schedule, then another that begins at its own step 0 (as in arXiv 1608.03983).
+
+    Attributes:
+        first: the schedule of the first part.
+        share: part of the run, above 0 and below 1, that the first schedule has; rounded to whole steps.
+        then: the schedule of the rest.
+    """
+
+    first: ScheduleConfig = field(default_factory=WarmupStableDecay)
+    share: float = 0.5
+    then: ScheduleConfig = field(default_factory=WarmupStableDecay)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise UserError(f"schedule: share is a part of the run above 0 and below 1, got {self.share}")
+
+    def build(self, steps: int) -> Schedule:
+        """Returns the schedule.
+
+        Raises:
+            UserError: when a part is too short for its schedule.
+        """
+        start = round(self.share * steps)
+        first, then = self.first.build(start), self.then.build(steps - start)
+        return lambda step: jnp.where(step < start, first(step), then(jnp.maximum(step - start, 0)))
 
 
 def _rise(step: jax.Array, warmup: int) -> jax.Array:

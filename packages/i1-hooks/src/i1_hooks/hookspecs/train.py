@@ -157,14 +157,14 @@ def i1_recipes() -> Iterable[Component]:
 
 
         def patient():
-            '''The recipe `scenes` at half its learning rate, for twice as long.'''
-            recipe = get_registry().load("recipes", "scenes")()
+            '''The recipe `folder` at half its learning rate, for twice as long.'''
+            recipe = get_registry().load("recipes", "folder")()
             slower = replace(recipe.schedule, lr=recipe.schedule.lr / 2)
             return replace(recipe, recipe="patient", schedule=slower, steps=2 * recipe.steps)
 
 
         @hookimpl
         def i1_recipes():
-            return [Component("patient", f"{__name__}:patient", "scenes, slower and longer")]
+            return [Component("patient", f"{__name__}:patient", "folder, slower and longer")]
     """
     raise AssertionError("a specification is never called")

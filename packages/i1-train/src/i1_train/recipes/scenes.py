@@ -17,7 +17,7 @@ from i1_train.config import SamplingDefaults, TrainConfig
 from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.muon import Muon
-from i1_train.schedules import Constant, WarmupStableDecay
+from i1_train.schedules import Constant, WarmRestart, WarmupStableDecay
 
 PREVIEW_PROMPTS = (
     "a red circle above a blue square",
@@ -43,9 +43,13 @@ def scenes() -> TrainConfig:
         ),
         data=DataConfig(sources=(ScenesSource(),), resolution=64),
         optimizer=Muon(),
-        schedule=WarmupStableDecay(lr=5e-3, warmup=100, decay=0.7, final_lr=2e-5),
+        schedule=WarmRestart(
+            first=WarmupStableDecay(lr=5e-3, warmup=100, decay=0.7, final_lr=2e-5),
+            share=0.6,
+            then=WarmupStableDecay(lr=3e-3, warmup=100, decay=0.95, final_lr=2e-5),
+        ),
         batch_size=32,
-        steps=24_000,
+        steps=40_000,
         ema_decay=0.999,
         ema_warmup=True,
         checkpoint_every=1000,
