@@ -24,7 +24,7 @@ MACHINES = load_recipe("i1-3b-256").machines
 def run_on(*meshes):
     environment = {
         **os.environ,
-        "XLA_FLAGS": "--xla_backend_optimization_level=0 --xla_force_host_platform_device_count=8",
+        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=8",
     }
     script = Path(__file__).with_name("on_mesh.py")
     command = [sys.executable, str(script), *meshes]
