@@ -7,9 +7,9 @@ from importlib.metadata import version
 
 import pytest
 
-# Tests compile much and compute little: without LLVM's optimisation, compiling takes about half as long. JAX 0.10
-# has two generators of fused loops for CPUs, and its older one compiles a training step in less than half the
-# time; later releases have one, take no such flag, and end at a flag that they do not know.
+# Tests compile much and compute little: without LLVM's optimisation, compiling takes about half as long.
+# JAX 0.10 has two generators of fused loops for CPUs, and the older one compiles a training step in less than
+# half the time; later releases have one generator, and end at a flag that they do not know.
 _FLAGS = ["--xla_backend_optimization_level=0"]
 if version("jaxlib").startswith("0.10."):
     _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
