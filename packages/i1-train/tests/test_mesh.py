@@ -94,6 +94,16 @@ def test_large_parameters_are_cut_on_every_machine(recipe):
         assert whole < 0.005 * sum(leaf.size for leaf in shapes.values())
 
 
+def test_long_skips_are_cut_the_other_way_on_data_fsdp_and_tensor_together():
+    config = load_recipe("scenes-tiny")
+    shapes = make_network(config.model).shapes
+    path = "backbone/blocks/final/skip_linear_image/kernel"
+    two = parameter_specs(shapes, config.sharding, mesh(fsdp=2, tensor=2))
+    three = parameter_specs(shapes, config.sharding, mesh(data=2, fsdp=2, tensor=2))
+    assert two[path] == PartitionSpec("fsdp", "tensor")
+    assert three[path] == PartitionSpec("tensor", "fsdp")
+
+
 def test_a_mesh_that_divides_no_matrix_is_one_line():
     config = load_recipe("i1-3b-256")
     shapes = make_network(config.model).shapes
