@@ -9,13 +9,13 @@ import jax.numpy as jnp
 from i1_hooks import UserError, unknown
 from jax import Array
 
+from i1_model import attention_bfloat16
 from i1_model.compiled.chips import CHIPS
 from i1_model.remat import saved
 from i1_model.sharding import DimName, active_mesh, axis_size, per_shard
 from i1_model.target import active_chip, active_platform
 
 AttentionName = Literal["auto", "xla", "plain", "cudnn", "splash", "rows"]
-LOWEST = jnp.finfo(jnp.float32).min
 PLAIN_BYTES = 64 * 2**20
 """Logits up to this size are held as a whole."""
 BLOCK_BYTES = 8 * 2**20
@@ -154,9 +154,12 @@ def xla_attention(
 
 
 def _attend(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
+    if attention_bfloat16.takes(q, k):
+        mask = jnp.ones(k.shape[:2], bool) if mask is None else mask
+        return attention_bfloat16.attend(q, k, v, mask)
     scale = q.shape[-1] ** -0.5
     logits = jnp.einsum("bqhd,bkhd->bhqk", q * scale, k, preferred_element_type=jnp.float32)
     if mask is not None:
-        logits = jnp.where(mask[:, None, None, :], logits, LOWEST)
+        logits = jnp.where(mask[:, None, None, :], logits, attention_bfloat16.LOWEST)
     weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)
     return jnp.einsum("bhqk,bkhd->bqhd", weights, v)

@@ -10,7 +10,8 @@ from flax import nnx
 from jax import Array
 
 from i1_model.attention import attention
-from i1_model.layers.linear import affine, last_axis
+from i1_model.layers.linear import affine
+from i1_model.products import last_axis
 
 _EPSILON = 1e-6
 

@@ -24,7 +24,7 @@ from i1_model.autoencoders.convolution import Conv
 from i1_model.autoencoders.kl import LOGVAR_RANGE
 from i1_model.autoencoders.pretrained import PretrainedAutoencoder
 from i1_model.formats.lazy import LazyArray
-from i1_model.layers.linear import last_axis
+from i1_model.products import last_axis
 
 _SMALLEST_NORM = 1e-12
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from i1_model.layers.linear import Linear, last_axis
+from i1_model.layers.linear import Linear
+from i1_model.products import last_axis, sum_of_rows
 from i1_model.remat import saved
 
 FeedForwardName = Literal["swiglu", "gelu"]
@@ -45,19 +46,11 @@ def _biased_halves(y: Array, bias: Array) -> tuple[Array, Array]:
 
 
 def _biased_halves_backward(_: None, grads: tuple[Array, Array]) -> tuple[Array, Array]:
-    sums = [_sum_of_rows(grad) for grad in grads]
+    sums = [sum_of_rows(grad) for grad in grads]
     return jnp.concatenate(grads, axis=-1), jnp.concatenate(sums)
 
 
 _biased_halves.defvjp(lambda y, bias: (_biased_halves(y, bias), None), _biased_halves_backward)
-
-
-def _sum_of_rows(x: Array) -> Array:
-    """Sums (..., W) over all but the last axis; eight equal rows keep a compiler from undoing the product."""
-    leading = tuple(range(x.ndim - 1))
-    ones = jnp.ones((8, *x.shape[:-1]), x.dtype)
-    numbers = ((tuple(dim + 1 for dim in leading), leading), ((), ()))
-    return jax.lax.dot_general(ones, x, numbers, preferred_element_type=jnp.float32)[0].astype(x.dtype)
 
 
 class GeluMLP(nnx.Module):

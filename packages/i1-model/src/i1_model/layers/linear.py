@@ -9,7 +9,7 @@ from jax import Array
 
 from i1_model.layers.low_rank import LowRank
 from i1_model.layers.quantized import QuantizedKernel
-from i1_model.sharding import settled
+from i1_model.products import add_bias, product
 
 LECUN_NORMAL = jax.nn.initializers.lecun_normal()
 XAVIER_UNIFORM = jax.nn.initializers.xavier_uniform()
@@ -52,16 +52,10 @@ class Linear(nnx.Module):
 
     def product(self, x: Array) -> Array:
         """Does the same without the bias."""
-        y = jnp.dot(x, settled(self.kernel[...].astype(x.dtype)))
+        y = product(x, self.kernel[...])
         return y if self.lora is None else y + self.lora(x)
 
 
 def affine(x: Array, kernel: Array, bias: Array) -> Array:
     """Returns `x @ kernel + bias` in the dtype of `x`; x (..., I), kernel (I, O), bias (O,)."""
-    y = jnp.dot(x, settled(kernel.astype(x.dtype)))
-    return y + last_axis(bias.astype(x.dtype), y.ndim)
-
-
-def last_axis(vector: Array, ndim: int) -> Array:
-    """Returns a vector (W,) as an array of `ndim` axes whose last has size W, for explicit broadcasting."""
-    return vector.reshape((1,) * (ndim - 1) + vector.shape)
+    return add_bias(product(x, kernel), bias)
