@@ -33,7 +33,7 @@ CPU_CONTENDERS = {
 KINDS = {"float32": {"kind": OURS}, "autocast": {"kind": "compile", "dtype": "bfloat16"}}
 """Contenders that are another worker with other settings."""
 REDUCED = ["model.compute_dtype=bfloat16"]
-"""Ours: products of bfloat16 numbers, summed in float32; parameters, norms, softmax, time and loss stay float32."""
+"""Ours: bfloat16 products summed in float32; parameters, norms, softmax, time and loss stay float32."""
 GPU_SIZES = {256: (16, 32), 512: (32, 16), 1024: (64, 4)}
 """Image tokens along an edge and images per step, by resolution, of i1-3B on one card."""
 I1_3B = {"hidden": 2016, "heads": 28, "depth": 29, "text_width": 2304}
@@ -144,8 +144,10 @@ def measure_cpu(arguments: argparse.Namespace) -> dict[str, Any]:
         print("\n".join(table(seconds, names)), flush=True)
         loop = once({**sizes, **ours, "kind": "loop", "steps": arguments.loop_steps + 5, "warmup": 5})
         print(
-            f"\nthe loop on scenes: {SCALE * loop['step']:.0f} ms per step, of which the host's own work "
-            f"{SCALE * loop['host']:.2f} ms, waiting for data {100 * loop['data'] / loop['step']:.2f}%",
+            f"\nthe loop on scenes: {SCALE * loop['step']:.0f} ms per step, "
+            f"{100 * loop['data'] / loop['step']:.2f}% "
+            f"of it waiting for data; processor time of the main thread, spent while the step before runs: "
+            f"{SCALE * loop['host']:.2f} ms, and {SCALE * loop['dispatch']:.2f} ms inside JAX's dispatch",
             flush=True,
         )
         found[str(hidden)] = {"equal": equal, "reduced": reduced, "seconds": seconds, "loop": loop}

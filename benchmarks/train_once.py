@@ -65,8 +65,9 @@ def measure_loop(config: Any, *, steps: int, warmup: int) -> dict[str, Any]:
     """Runs the training loop's own parts on the scenes, and says where the main thread's time goes.
 
     Returns:
-        seconds per step: `data` waiting for the next batch (mean), `device` waiting for the step before
-        (median), `host` everything else (median), `step` all of it (mean).
+        seconds per step: `step` all of it and `data` waiting for the next batch, means on the wall's clock;
+        `dispatch` inside JAX's call of the step and `host` everything else, medians of the main thread's
+        processor time, which passes while the device computes the step before.
     """
     import jax
     from i1_train.run import open_run
@@ -75,21 +76,22 @@ def measure_loop(config: Any, *, steps: int, warmup: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, open_run(config, Path(folder) / "run") as run:
         before = None
         for step in range(1, steps + 1):
-            begin = time.perf_counter()
+            begin, work = time.perf_counter(), time.thread_time()
             batch = next(run.batches)
-            ready = time.perf_counter()
-            run.state, metrics = run.train_step(run.state, run.constants, run.to_device(batch))
-            sent = time.perf_counter()
+            waited = time.perf_counter() - begin
+            arrays = run.to_device(batch)
+            call = time.thread_time()
+            run.state, metrics = run.train_step(run.state, run.constants, arrays)
+            dispatch = time.thread_time() - call
             jax.block_until_ready(before)
-            done = time.perf_counter()
             run.metrics.add(step, metrics, batch)
-            end = time.perf_counter()
             before = metrics
-            rows.append((ready - begin, done - sent, (sent - ready) + (end - done), end - begin))
+            host = time.thread_time() - work - dispatch
+            rows.append((time.perf_counter() - begin, waited, dispatch, host))
         run.metrics.flush()
-    data, device, host, step = np.array(rows[warmup:]).T
-    means = {"data": float(data.mean()), "step": float(step.mean())}
-    return {**means, "device": float(np.median(device)), "host": float(np.median(host))}
+    step, data, dispatch, host = np.array(rows[warmup:]).T
+    means = {"step": float(step.mean()), "data": float(data.mean())}
+    return {**means, "dispatch": float(np.median(dispatch)), "host": float(np.median(host))}
 
 
 def measure_rate(size: int) -> dict[str, Any]:

@@ -33,7 +33,9 @@ def assert_near(narrow, wide):
 
 
 @pytest.mark.parametrize("leading", [(1,), (WIDTH - 1,), (1, WIDTH), (2, 37), (1, 1, 64)])
-@pytest.mark.parametrize("widths", [(16, 16), (17, 48), (64, 1), (1, 64), (15, 64), (96, 31)])
+@pytest.mark.parametrize(
+    "widths", [(16, 16), (17, 48), (64, 1), (1, 64), (15, 64), (96, 31), (32, 16), (34, 40)]
+)
 def test_layers_are_those_of_float32_rounded(leading, widths):
     arrays = random((*leading, widths[0]), widths, widths[1:])
     layer = lambda x, kernel, bias: add_bias(product(x, kernel), bias)  # noqa: E731

@@ -43,7 +43,7 @@ def _forward(q: Array, k: Array, v: Array, mask: Array) -> tuple[Array, tuple[Ar
 
 def _backward(kept: tuple[Array, ...], grad: Array) -> tuple[Array, Array, Array, None]:
     q, k, v, mask, weights, out = kept
-    grad_v = _product("ndq,nqk->ndk", _features(grad), weights)
+    grad_v = _product("ndq,nqk->ndk", _features(grad), weights).astype(v.dtype)
     grad_weights = _product("nqd,nkd->nqk", _tokens(grad), _tokens(v))
     mean = jnp.sum(grad.astype(jnp.float32) * out.astype(jnp.float32), axis=-1)
     mean = jnp.swapaxes(mean, 1, 2).reshape(*weights.shape[:2], 1)
@@ -51,7 +51,8 @@ def _backward(kept: tuple[Array, ...], grad: Array) -> tuple[Array, Array, Array
     grad_logits = jnp.where(mask, grad_logits, 0).astype(q.dtype)
     grad_q = _product("ndk,nqk->ndq", _features(k), grad_logits) * _scale(q)
     grad_k = _product("ndq,nqk->ndk", _features(q), grad_logits)
-    return (*(_back(x.astype(y.dtype), y) for x, y in ((grad_q, q), (grad_k, k), (grad_v, v))), None)
+    grad_q, grad_k = _back(grad_q.astype(q.dtype), q), _back(grad_k.astype(k.dtype), k)
+    return grad_q, grad_k, _back(grad_v, v), None
 
 
 attend.defvjp(_forward, _backward)

@@ -70,10 +70,24 @@ def _rounded(x: Array, kernel: Array) -> Array:
 
 def _rounded_backward(operands: tuple[Array, Array], grad: Array) -> tuple[Array, Array]:
     x, kernel = operands
-    columns, rows = (((1,), (1,)), ((), ())), (((0,), (0,)), ((), ()))
+    columns = (((1,), (1,)), ((), ()))
     grad_x = dot_general(grad, kernel, columns, preferred_element_type=jnp.float32)
-    grad_kernel = dot_general(x, grad, rows, preferred_element_type=jnp.float32)
-    return grad_x.astype(x.dtype), grad_kernel.astype(x.dtype)
+    return grad_x.astype(x.dtype), _product_over_rows(x, grad).astype(x.dtype)
+
+
+def _product_over_rows(x: Array, grad: Array) -> Array:
+    """Returns the transpose of x (N, I) times grad (N, O) in float32.
+
+    As two products that share `grad`: XLA copies the transposed operand of a product with a leading axis, and
+    would convert both operands of one without.
+    """
+    rows, width = x.shape
+    if width % 2 or width < 2 * WIDTH:
+        return dot_general(x, grad, (((0,), (0,)), ((), ())), preferred_element_type=jnp.float32)
+    halves = x.T.reshape(2, width // 2, rows)
+    shared = jnp.broadcast_to(grad, (2, *grad.shape))
+    product = jnp.einsum("nir,nro->nio", halves, shared, preferred_element_type=jnp.float32)
+    return product.reshape(width, grad.shape[1])
 
 
 _rounded.defvjp(lambda x, kernel: (_rounded(x, kernel), (x, kernel)), _rounded_backward)
