@@ -82,11 +82,12 @@ def measure_loop(config: Any, *, steps: int, warmup: int) -> dict[str, Any]:
             arrays = run.to_device(batch)
             call = time.thread_time()
             run.state, metrics = run.train_step(run.state, run.constants, arrays)
-            dispatch = time.thread_time() - call
+            sent = time.thread_time()
             jax.block_until_ready(before)
+            done = time.thread_time()
             run.metrics.add(step, metrics, batch)
             before = metrics
-            host = time.thread_time() - work - dispatch
+            dispatch, host = sent - call, (call - work) + (time.thread_time() - done)
             rows.append((time.perf_counter() - begin, waited, dispatch, host))
         run.metrics.flush()
     step, data, dispatch, host = np.array(rows[warmup:]).T

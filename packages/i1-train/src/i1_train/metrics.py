@@ -96,7 +96,7 @@ class Metrics:
         self._loggers.flush()
 
     def _log(self, done: _Waiting) -> None:
-        fetched = {name: float(value) for name, value in jax.device_get(done.metrics).items()}
+        fetched = {name: float(value) for name, value in done.metrics.items()}
         before, self._clock = self._clock, time.monotonic()
         values = {
             name: fetched[name]

@@ -77,8 +77,11 @@ class Run:
     data_seconds: float = 0.0
 
     def to_device(self, batch: dict[str, Any]) -> Batch:
-        """Starts the transfer of what the step reads; on several hosts each gives its rows of the batch."""
-        return self.placement.put_batch({"image": batch["image"], "tokens": batch["tokens"]})
+        """Returns what the step reads; on several hosts each gives its rows, on one the step fetches them."""
+        arrays = {"image": batch["image"], "tokens": batch["tokens"]}
+        if self.placement.batch.is_fully_addressable:
+            return arrays
+        return self.placement.put_batch(arrays)
 
     def next_batch(self) -> dict[str, Any]:
         """Returns the next batch, and notes how long it was waited for.
