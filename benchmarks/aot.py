@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,8 @@ From 3 to 5 blocks, one of each half is added, as from there on to 29.
 CHIPS = {"v5p, 64": "v5p:4x4x4", "v6e, 64": "v6e:8x8", "v6e, 256": "v6e:16x16"}
 RESOLUTIONS = (256, 512, 1024)
 MI, MS = 2**20, 1e3
+TEMPORARIES = re.compile(r"HLO temporaries \(([\d.]+)G\)")
+"""What the compiler says of a program that does not fit, in GiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +134,8 @@ def _cells(report: dict[str, Any]) -> list[str]:
     memory = report["bytes_per_device"]
     sizes = " / ".join(_gib(memory[name]) for name in ("arguments", "peak", "limit"))
     if not report["fits"]:
+        needed = TEMPORARIES.search(report.get("message", ""))
+        sizes = f"temporaries {needed[1]}" if needed else sizes
         sizes += ", **does not fit**"
     if report["estimated_seconds"] is None:
         seconds = report.get("scaled_seconds")
