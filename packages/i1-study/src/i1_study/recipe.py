@@ -31,6 +31,7 @@ def baseline() -> TrainConfig:
             adaln="time_and_text",
         ),
         adapter=MLPAdapter(),
+        compute_dtype="bfloat16",
     )
     return dataclasses.replace(
         full,
@@ -38,7 +39,7 @@ def baseline() -> TrainConfig:
         model=model,
         schedule=WarmupStableDecay(lr=5e-3, warmup=100, decay=0.7, final_lr=2e-5),
         batch_size=32,
-        steps=2000,
+        steps=1000,
         checkpoint_every=500,
         keep_checkpoints=1,
         loggers=(Jsonl(),),
