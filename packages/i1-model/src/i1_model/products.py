@@ -2,8 +2,8 @@
 
 On a CPU, XLA multiplies bfloat16 numbers as such, at up to twice the speed of float32 ones, only where the
 result is asked for in float32, the left operand's terms lie last, and a transposed operand has a leading
-axis; other products it converts to float32. So bfloat16 products ask for float32, and round, on a CPU, forward
-and backward. Other platforms sum in float32 whatever is asked for.
+axis; other products it converts to float32. So bfloat16 products ask for float32, and round, on a CPU,
+forward and backward. Other platforms sum in float32 whatever is asked for.
 """
 
 from __future__ import annotations
