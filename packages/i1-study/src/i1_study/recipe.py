@@ -45,4 +45,5 @@ def baseline() -> TrainConfig:
         loggers=(Jsonl(),),
         log_every=100,
         preview_prompts=(),
+        sampling=dataclasses.replace(full.sampling, steps=32),
     )
