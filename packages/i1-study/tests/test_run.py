@@ -79,6 +79,11 @@ def test_page_and_picture_are_whole(done):
     root = ET.parse(done / "prediction" / "study.svg").getroot()
     texts = [element.text for element in root.iter() if element.text]
     assert {"velocity", "data", "reference", "nothing published"} <= set(texts)
+    data = json.loads((done / "prediction" / "study.json").read_text())["arms"][1]
+    for field, digits in (("score_difference", 3), ("held_out_loss_improvement", 4)):
+        low, high = (f"{data[field][end]:+.{digits}f}" for end in ("low", "high"))
+        assert any(text.endswith(f"({low} to {high})") for text in texts)
+        assert f"({low} to {high})" in page
 
 
 def test_a_finished_study_trains_nothing(done, monkeypatch):

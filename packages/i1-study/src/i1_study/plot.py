@@ -6,19 +6,22 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from i1_study.report import ARROWS
+from i1_study.report import ARROWS, format_estimate
 
 ROW, TOP, PANEL, GAP = 44, 78, 260, 36
-NAMES, TEXT = 120, 330
-COLUMNS = (0, 80, 205)
+NAMES, TEXT = 120, 450
+COLUMNS = (0, 80, 265)
 INK, GREY, BLUE, GREEN, RED = "#222", "#bbb", "#2a5db0", "#1e8c45", "#c0392b"
+VERDICTS = ("verdict", "verdict_by_loss")
+DIFFERENCES, DIGITS = ("score_difference", "held_out_loss_improvement"), (3, 4)
 COLOURS = {"agrees": GREEN, "disagrees": RED}
 
 
 def svg(study: Mapping[str, Any]) -> str:
     """Returns the picture of a study from what `study.json` holds.
 
-    A dot is a mean over seeds, a bar its interval, a ring one seed.
+    A dot is a mean over seeds, a bar its interval, a ring one seed. A verdict stands above the difference it
+    is drawn from: that of equal seeds, which is much surer than bars that overlap suggest.
     """
     rows = study["arms"]
     width = NAMES + 2 * (PANEL + GAP) + TEXT
@@ -47,8 +50,10 @@ def svg(study: Mapping[str, Any]) -> str:
             continue
         y = _y(index)
         parts.append(_text(left, y + 4, ARROWS[row["published_direction"]] or "none"))
-        for x, name in zip(COLUMNS[1:], ("verdict", "verdict_by_loss"), strict=True):
-            parts.append(_text(left + x, y + 4, row[name], colour=COLOURS.get(row[name], INK)))
+        for x, name, field, digits in zip(COLUMNS[1:], VERDICTS, DIFFERENCES, DIGITS, strict=True):
+            parts.append(_text(left + x, y - 3, row[name], colour=COLOURS.get(row[name], INK)))
+            difference = format_estimate(row.get(field), digits, signed=True)
+            parts.append(_text(left + x, y + 13, difference, colour="#666", size=11))
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 

@@ -29,11 +29,11 @@ def markdown(study: Mapping[str, Any]) -> str:
             [
                 [
                     row["arm"],
-                    _estimate(row["score"], 3),
-                    _estimate(row.get("score_difference"), 3, signed=True),
-                    _estimate(row["held_out_loss"], 4),
-                    _estimate(row.get("held_out_loss_improvement"), 4, signed=True),
-                    _estimate(row["words"], 3),
+                    format_estimate(row["score"], 3),
+                    format_estimate(row.get("score_difference"), 3, signed=True),
+                    format_estimate(row["held_out_loss"], 4),
+                    format_estimate(row.get("held_out_loss_improvement"), 4, signed=True),
+                    format_estimate(row["words"], 3),
                 ]
                 for row in rows
             ],
@@ -67,20 +67,21 @@ def markdown(study: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def format_estimate(value: Mapping[str, float] | None, digits: int, *, signed: bool = False) -> str:
+    """Returns a mean with its interval, such as `+0.013 (-0.038 to +0.069)`; nothing for None."""
+    if value is None:
+        return ""
+    sign = "+" if signed else ""
+    low, high = f"{value['low']:{sign}.{digits}f}", f"{value['high']:{sign}.{digits}f}"
+    return f"{value['mean']:{sign}.{digits}f} ({low} to {high})"
+
+
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [_line(header), _line(["---"] * len(header)), *(_line(row) for row in rows)]
 
 
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
-
-
-def _estimate(value: Mapping[str, float] | None, digits: int, *, signed: bool = False) -> str:
-    if value is None:
-        return ""
-    sign = "+" if signed else ""
-    low, high = f"{value['low']:{sign}.{digits}f}", f"{value['high']:{sign}.{digits}f}"
-    return f"{value['mean']:{sign}.{digits}f} ({low} to {high})"
 
 
 def _published(numbers: Mapping[str, float] | None, metric: str) -> str:
