@@ -17,8 +17,8 @@ SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | 
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Holds every file that the page says to save."""
+def saved(tmp_path_factory):
+    """A folder with every file that the page says to save, and their names, before any command runs there."""
     folder = tmp_path_factory.mktemp("new-user")
     before = 0
     for block in re.finditer(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL):
@@ -31,7 +31,12 @@ def folder(tmp_path_factory):
     (package / "__init__.py").write_text("")
     adapter = (folder / "my_adapter.py").read_text()
     (package / "adapter.py").write_text(adapter.partition("\n\n@hookimpl")[0])
-    return folder
+    return folder, sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="module")
+def folder(saved):
+    return saved[0]
 
 
 def commands(section):
@@ -69,14 +74,13 @@ def run(command):
         assert len(metrics.read_text().splitlines()) == 2
 
 
-def test_the_page_writes_the_files_it_speaks_of(folder):
-    written = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def test_the_page_writes_the_files_it_speaks_of(saved):
     package = [
         f"i1-plugin-mine/src/i1_plugin_mine/{name}.py"
         for name in ("__init__", "adapter", "plugin", "recipes")
     ]
     files = [f"my_{name}.py" for name in ("adapter", "encoder", "flow", "solver", "source")]
-    assert written == sorted([*files, "test_my_solver.py", "i1-plugin-mine/pyproject.toml", *package])
+    assert saved[1] == sorted([*files, "test_my_solver.py", "i1-plugin-mine/pyproject.toml", *package])
 
 
 @pytest.fixture(scope="module")
