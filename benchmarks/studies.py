@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from i1_study.plot import svg
-from i1_study.report import ARROWS, format_estimate
+from i1_study.report import ARROWS, format_estimate, markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "studies"
@@ -41,10 +41,10 @@ HEADER = (
 
 def table(studies: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
     """Returns the Markdown table of all studies, None standing for one that was not run."""
-    lines = [_line(HEADER), _line(["---"] * len(HEADER))]
+    rows = []
     for name, study in studies.items():
         if study is None:
-            lines.append(_line([f"`{name}`", "not measured", *[""] * (len(HEADER) - 2)]))
+            rows.append([f"`{name}`", "not measured", *[""] * (len(HEADER) - 2)])
             continue
         for row in study["arms"]:
             published = "reference" if row["reference"] else ARROWS[row["published_direction"]] or "nothing"
@@ -59,8 +59,8 @@ def table(studies: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
                 row.get("verdict", ""),
                 row.get("verdict_by_loss", ""),
             ]
-            lines.append(_line(cells))
-    return lines
+            rows.append(cells)
+    return markdown_table(HEADER, rows)
 
 
 def write() -> None:
@@ -92,10 +92,6 @@ def main() -> None:
         study = json.loads((arguments.workdir / name / "study.json").read_text())
         (RESULTS / f"{name}.json").write_text(json.dumps(study, indent=1) + "\n")
         write()
-
-
-def _line(cells: Any) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ def markdown(study: Mapping[str, Any]) -> str:
         f"{settings['images_per_category']} pictures per category. Intervals are 95% bootstrap over seeds "
         "and pictures. Differences are to the first arm, positive where the arm is better.",
         "",
-        *_table(
+        *markdown_table(
             ["arm", "score", "difference", "held-out loss", "improvement", "words"],
             [
                 [
@@ -41,7 +41,7 @@ def markdown(study: Mapping[str, Any]) -> str:
         "",
         f"## Beside what was published ({study['source'] or 'no numbers'})",
         "",
-        *_table(
+        *markdown_table(
             ["arm", *metrics, "published as", "here, by score", "here, by held-out loss"],
             [
                 [
@@ -76,7 +76,8 @@ def format_estimate(value: Mapping[str, float] | None, digits: int, *, signed: b
     return f"{value['mean']:{sign}.{digits}f} ({low} to {high})"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Returns the lines of a Markdown table."""
     return [_line(header), _line(["---"] * len(header)), *(_line(row) for row in rows)]
 
 
