@@ -132,7 +132,6 @@ def test_full_fine_tuning_begins_with_the_weights(base):
 
 @pytest.mark.parametrize("quantization", ["int8", "nf4"])
 def test_a_quantized_base_is_close_to_the_weights(base, quantization):
-    pytest.importorskip("qwix")
     config = recipe(*settings(base, f"lora.quantization={quantization}", "lora.base_dtype=bfloat16"))
     parts = build_parts(config)
     path = "backbone/blocks/stacked_in/mlp_text/w12/kernel"
@@ -150,7 +149,6 @@ def test_a_quantized_base_is_close_to_the_weights(base, quantization):
 @pytest.mark.slow
 @pytest.mark.parametrize("quantization", ["int8", "int4", "nf4"])
 def test_a_run_over_a_quantized_base_goes_on_exactly(base, quantization, tmp_path):
-    pytest.importorskip("qwix")
     options = settings(base, f"lora.quantization={quantization}", "lora.base_dtype=bfloat16")
     run(tmp_path / "straight", *options)
     run(tmp_path / "stopped", *options, "steps=2")

@@ -89,6 +89,30 @@ def test_pictures_larger_than_a_tile_are_joined_from_tiles():
 
 
 @pytest.mark.golden
+def test_pictures_of_a_batch_one_after_another_take_less_memory():
+    folder = FOLDERS[-1]
+    whole, sliced = config(folder).build(), replace(config(folder), slicing=True).build()
+    record, batch = np.load(folder / "io.npz"), 8
+    images = (
+        jnp.concatenate([nhwc(record["image"])] * batch)[:batch]
+        * jnp.linspace(0.2, 1, batch)[:, None, None, None]
+    )
+
+    def there_and_back(autoencoder):
+        def function(params, images):
+            latents = autoencoder.encode(params, images, jax.random.key(0))
+            return latents, autoencoder.decode(params, latents)
+
+        return jax.jit(function).lower(whole.params, images).compile()
+
+    programs = [there_and_back(autoencoder) for autoencoder in (whole, sliced)]
+    for a, b in zip(*(program(whole.params, images) for program in programs), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=DECODED_ATOL)
+    memory = [program.memory_analysis().temp_size_in_bytes for program in programs]
+    assert memory[1] < memory[0] / 2
+
+
+@pytest.mark.golden
 def test_recorded_latent_scaling():
     record = np.load(FOLDER / "latent_scaling.npz")
     flux2 = Flux2KL(replace(TINY, latent_channels=32, block_out_channels=(2, 2)), 1e-4)

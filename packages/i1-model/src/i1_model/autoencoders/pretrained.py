@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -66,6 +66,8 @@ class PretrainedAutoencoder(AutoencoderConfig):
             bounds memory; each tile sees nothing of its surroundings, so values differ a little from the
             whole. None takes every picture as a whole.
         tile_overlap: latent positions that neighbouring tiles share at least.
+        slicing: whether the pictures of a batch are encoded and decoded one after another, which bounds
+            memory and changes no value; for one device, since on several every one works on the same picture.
     """
 
     path: str | None = None
@@ -73,6 +75,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
     factor: int = 8
     tile: int | None = None
     tile_overlap: int = 16
+    slicing: bool = False
 
     repository: ClassVar[str]
     """Where the weights are published, a repository on huggingface.co; they lie in its subfolder `vae`."""
@@ -204,26 +207,25 @@ class LoadedAutoencoder:
 
     def decode(self, params: Any, latents: Array) -> Array:
         """Decodes normalised latents (B, h, w, C) to images (B, h f, w f, 3), nominally in [-1, 1]."""
-        network, config = self.network(params), self.config
-        return map_tiles(
-            network.decode,
-            network.denormalise(latents),
-            tile=config.tile,
-            overlap=config.tile_overlap,
-            unit_out=config.factor,
-        )
+        network = self.network(params)
+        return self._map(network.decode, network.denormalise(latents), unit_out=self.config.factor)
 
     def _posterior(self, network: LatentNetwork, images: Array) -> tuple[Array, Array]:
-        config = self.config
-        moments = map_tiles(
-            lambda part: jnp.concatenate(network.posterior(part), axis=-1),
-            images,
-            tile=config.tile,
-            overlap=config.tile_overlap,
-            unit_in=config.factor,
+        moments = self._map(
+            lambda part: jnp.concatenate(network.posterior(part), axis=-1), images, unit_in=self.config.factor
         )
         mean, logvar = jnp.split(moments, 2, axis=-1)
         return mean, logvar
+
+    def _map(self, function: Callable[[Array], Array], batch: Array, **units: int) -> Array:
+        config = self.config
+
+        def by_tiles(part: Array) -> Array:
+            return map_tiles(function, part, tile=config.tile, overlap=config.tile_overlap, **units)
+
+        if not config.slicing:
+            return by_tiles(batch)
+        return jax.lax.map(lambda image: by_tiles(image[None])[0], batch)
 
 
 def _stored_arrays(folder: Path, expected: Any, stored: Any) -> dict[str, LazyArray]:

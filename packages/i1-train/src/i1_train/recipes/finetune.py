@@ -12,7 +12,7 @@ from i1_model.lora.config import Lora
 from i1_model.sizes import model_config
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
-from i1_train.config import SamplingDefaults, TrainConfig
+from i1_train.config import TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.recipes.scenes import scenes
 from i1_train.schedules import WarmupStableDecay
@@ -25,11 +25,15 @@ def lora() -> TrainConfig:
     data.sources.0.root=D` the pictures; the frozen parts are read from `--set model.text_encoders.0.path=D`
     and `--set model.autoencoder.path=D`.
 
-    One picture at a time passes through the network, its blocks are recomputed in the backward pass, and the
-    frozen matrices are bfloat16; `--set lora.quantization=int8` or `nf4` makes them smaller still.
+    One picture at a time passes through autoencoder and network, whose blocks are recomputed in the backward
+    pass, and the frozen matrices are bfloat16; `--set lora.quantization=int8` or `nf4` makes them smaller
+    still.
     """
     model = model_config(
-        "i1-3B", text_encoders=(T5GemmaEncoder(),), autoencoder=Flux2Autoencoder(), resolution=1024
+        "i1-3B",
+        text_encoders=(T5GemmaEncoder(),),
+        autoencoder=Flux2Autoencoder(slicing=True),
+        resolution=1024,
     )
     backbone = dataclasses.replace(model.backbone, layers="scan", remat="full")
     return TrainConfig(
@@ -53,9 +57,11 @@ def lora() -> TrainConfig:
 
 def full() -> TrainConfig:
     """The same with every weight trained, for a machine that holds them with their moments and average."""
+    small = lora()
     return dataclasses.replace(
-        lora(),
+        small,
         recipe="finetune-full",
+        model=dataclasses.replace(small.model, autoencoder=Flux2Autoencoder()),
         lora=Lora(),
         schedule=_schedule(1e-5),
         batch_size=16,
@@ -72,7 +78,7 @@ def _schedule(lr: float) -> WarmupStableDecay:
 def scenes_lora() -> TrainConfig:
     """LoRA on the embedded model, for pictures of about 64 x 64 pixels, on a CPU.
 
-    Four times the learning rate learns the ground of new pictures in 20 steps and forgets their objects.
+    Half the learning rate does not learn the new colour of `examples/finetune.py` in as many steps.
     """
     pretrained = scenes()
     return dataclasses.replace(
@@ -91,5 +97,4 @@ def scenes_lora() -> TrainConfig:
         checkpoint_every=100,
         preview_prompts=(),
         loggers=(Jsonl(),),
-        sampling=SamplingDefaults(steps=30, guidance_scale=3.0, shift=0.3, rescale=0.0),
     )
