@@ -11,7 +11,7 @@ import numpy as np
 
 from i1_model.compiled.hlo import Instruction, Module
 
-_LIST = re.compile(r"\{\{([0-9,]*)\}")
+_LIST = re.compile(r"\{([0-9,]+)\}")
 _IOTA = re.compile(r"\[([0-9,]+)\]<=\[([0-9,]+)\](?:T\(([0-9,]+)\))?")
 _MESH = re.compile(r"mesh\[([^\]]*)\](.*)")
 _NAMED = re.compile(r"'([^']+)'(?::\((\d+)\)(\d+))?")
@@ -29,7 +29,7 @@ def traffic(module: Module, mesh: Mapping[str, int]) -> dict[str, float]:
     totals: defaultdict[str, float] = defaultdict(float)
     for instruction, times in module.collectives():
         group = first_group(instruction.groups, mesh)
-        if len(group) > 1:
+        if len(set(group)) > 1:
             totals[axes_of(group, mesh)] += times * sent(instruction, len(group))
     return dict(totals)
 
@@ -53,7 +53,9 @@ def sent(instruction: Instruction, size: int) -> float:
 
 
 def first_group(text: str, mesh: Mapping[str, int]) -> tuple[int, ...]:
-    """Returns the devices of the first group, as the program numbers them.
+    """Returns the devices of the first group of several, as the program numbers them, else of the first.
+
+    The groups of a permutation are pairs of sender and receiver; one that sends to itself sends nothing.
 
     Args:
         text: `{{0,1},{2,3}}`, `[2,2]<=[4]`, or `mesh['axis_0'=2,'axis_1'=2] {'axis_1'}`.
@@ -67,8 +69,8 @@ def first_group(text: str, mesh: Mapping[str, int]) -> tuple[int, ...]:
         devices = np.arange(math.prod(dims)).reshape(dims)
         order = _numbers(match[3]) if match[3] else range(len(dims))
         return tuple(devices.transpose(order).reshape(shape)[0].tolist())
-    if match := _LIST.match(text):
-        return tuple(_numbers(match[1]))
+    if listed := [tuple(_numbers(group)) for group in _LIST.findall(text)]:
+        return next((group for group in listed if len(set(group)) > 1), listed[0])
     return tuple(range(math.prod(mesh.values())))
 
 
