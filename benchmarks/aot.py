@@ -1,10 +1,11 @@
-"""Compiles the recipes of i1 for TPU slices on this CPU, and writes the table in `docs/performance.md`.
+"""Compiles the recipes of i1 for TPU slices on this CPU, and writes the tables into the documentation.
 
     python benchmarks/aot.py            every row that is not there yet, the most telling first
     python benchmarks/aot.py --only i1-3b-256
     python benchmarks/aot.py --again    all of them
 
-Reports are kept in `benchmarks/results/aot.json`; the table is written after each row.
+Reports are kept in `benchmarks/results/aot.json`; after each row the table in `docs/performance.md` is
+written, and the short one in `docs/training.md`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "aot.json"
-PAGE = ROOT / "docs" / "performance.md"
+PAGE, GUIDE = ROOT / "docs" / "performance.md", ROOT / "docs" / "training.md"
 BEGIN, END = "<!-- aot table: begin -->", "<!-- aot table: end -->"
 PUBLISHED = (
     "model.compute_dtype=float32",
@@ -155,6 +156,22 @@ def _cells(report: dict[str, Any]) -> list[str]:
     ]
 
 
+def short_table(reports: dict[str, dict[str, Any]]) -> str:
+    """Returns the Markdown table of one line per recipe and one column per slice: step and memory."""
+    lines = [f"| recipe | {' | '.join(CHIPS)} |", f"| --- |{' --- |' * len(CHIPS)}"]
+    for recipe in (f"i1-{size}-{resolution}" for size in ("3b", "1b") for resolution in RESOLUTIONS):
+        found = [reports.get(Row(recipe=recipe, chips=chips).label) for chips in CHIPS]
+        lines.append(f"| `{recipe}` | {' | '.join(_short(report) for report in found)} |")
+    return "\n".join(lines)
+
+
+def _short(report: dict[str, Any] | None) -> str:
+    if report is None:
+        return "not measured"
+    peak = _gib(report["bytes_per_device"]["peak"])
+    return f"{MS * report['estimated_seconds']:.0f} ms, {peak} GiB" if report["fits"] else "does not fit"
+
+
 def _gib(count: float | None) -> str:
     return "?" if count is None else f"{count / 2**30:.1f}"
 
@@ -163,9 +180,10 @@ def write(reports: dict[str, dict[str, Any]]) -> None:
     """Writes the reports and the table."""
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(reports, indent=1) + "\n")
-    text = PAGE.read_text()
-    before, after = text.split(BEGIN)[0], text.split(END)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{table(reports)}\n{END}{after}")
+    for page, lines in ((PAGE, table(reports)), (GUIDE, short_table(reports))):
+        text = page.read_text()
+        before, after = text.split(BEGIN)[0], text.split(END)[1]
+        page.write_text(f"{before}{BEGIN}\n{lines}\n{END}{after}")
 
 
 def main() -> None:
