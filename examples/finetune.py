@@ -71,7 +71,7 @@ def write_folder(folder: Path, count: int) -> None:
     colours = re.compile(rf"\ban? ({'|'.join(COLOURS)})\b")
     for index in range(count):
         record = scenes[index]
-        Image.fromarray(repaint(record["image"])).save(folder / f"{index}.png")
+        Image.fromarray(repaint(np.asarray(record["image"]))).save(folder / f"{index}.png")
         captions = [colours.sub(f"a {NEW}", caption) for caption in record["captions"]]
         (folder / f"{index}.txt").write_text("\n".join(captions), encoding="utf-8")
 
