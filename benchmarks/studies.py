@@ -3,7 +3,7 @@
     python benchmarks/studies.py --workdir studies              all of them
     python benchmarks/studies.py --workdir studies adapter
 
-Thirty trials of 10 to 15 minutes of one core each. A study that is finished in the workdir takes seconds.
+Thirty trials of 6 to 15 minutes of one core each. A study that is finished in the workdir takes seconds.
 What the page shows of the others stays.
 """
 

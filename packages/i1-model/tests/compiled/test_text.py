@@ -79,6 +79,17 @@ def test_traffic_is_counted_by_axis():
     assert traffic(parse_module(TEXT), MESH) == {"fsdp": gathered + scattered}
 
 
+@pytest.mark.parametrize(("pairs", "sent"), [("{{0,0},{1,2}}", 64 * 32 * 4), ("{{0,0},{1,1}}", 0)])
+def test_a_permutation_sends_what_leaves_its_device(pairs, sent):
+    text = """
+ENTRY %main.1 (x: f32[64,32]) -> f32[64,32] {
+  %x = f32[64,32]{1,0} parameter(0)
+  ROOT %moved = f32[64,32]{1,0} collective-permute(%x), channel_id=1, source_target_pairs=PAIRS, metadata={}
+}
+"""
+    assert traffic(parse_module(text.replace("PAIRS", pairs)), MESH) == ({"fsdp": sent} if sent else {})
+
+
 @pytest.mark.parametrize(
     ("groups", "axes"),
     [

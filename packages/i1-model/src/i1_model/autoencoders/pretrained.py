@@ -67,7 +67,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
             whole. None takes every picture as a whole.
         tile_overlap: latent positions that neighbouring tiles share at least.
         slicing: whether the pictures of a batch are encoded and decoded one after another, which bounds
-            memory and changes no value; for one device, since on several every one works on the same picture.
+            memory and changes values by rounding alone; for one device, since several would all do the same.
     """
 
     path: str | None = None
