@@ -19,7 +19,7 @@ def measure_equal(config: Any) -> dict[str, Any]:
     import jax
     import jax.numpy as jnp
     import torch
-    from i1_model.names import to_released
+    from i1_model.checkpoints.names import to_released
     from i1_train.network import make_network
     from torch_twin import Twin, load_released
 

@@ -44,7 +44,7 @@ def main() -> None:
 def measure(task: dict[str, Any]) -> dict[str, Any]:
     """Returns what is measured once: equality with the twin, the loop around the step, a card's rate."""
     import train_once
-    from i1_train.host_memory import keep_host_memory
+    from i1_train.process.host_memory import keep_host_memory
 
     if task["kind"] == "rate":
         return train_once.measure_rate(task["size"])
@@ -73,8 +73,8 @@ def captions(batch: int) -> list[str]:
 def make_ours(task: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
     """Returns our training step on one batch that stays on the device."""
     import jax
-    from i1_train.host_memory import keep_host_memory
     from i1_train.parts import build_parts
+    from i1_train.process.host_memory import keep_host_memory
     from i1_train.step import init_state, make_step
 
     if task.get("keep_memory", True):
@@ -98,7 +98,7 @@ def make_ours(task: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
 
 def make_plain(task: dict[str, Any]) -> tuple[Step, dict[str, Any]]:
     """Returns our step in float32, unrolled, all attention logits held, with malloc as it comes."""
-    from i1_model import attention
+    from i1_model.ops import attention
 
     attention.xla_attention = functools.partial(attention.xla_attention, plain_bytes=2**62)
     plain = ["model.compute_dtype=float32", "model.backbone.layers=unrolled", "model.backbone.remat=none"]

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from i1_model.checkpoints.names import from_released, to_released
 from i1_model.denoiser import draw_dropped, init_denoiser
-from i1_model.names import from_released, to_released
 from model_goldens import QUICK, backbone_files, model_config, read_golden
 
 OUTPUT_ATOL = 2e-5

@@ -10,13 +10,13 @@ import pytest
 from flax import nnx
 from i1_model.adapters import MLPAdapter
 from i1_model.backbones import CrossAttention, DualStream, SingleStream
+from i1_model.checkpoints.names import to_released
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 from i1_model.layers import LayerNorm, RMSNorm
 from i1_model.layers.positions import sinusoidal_table
 from i1_model.layers.rope import default_axes, grid_table, joint_table, pairs_to_halves, rotate
 from i1_model.layers.time_embedding import sinusoidal_time
-from i1_model.names import to_released
 from i1_model.sizes import NUM_HEADS, model_config
 from model_goldens import FOLDER, Embeddings, Latents
 from model_goldens import model_config as recorded_config

@@ -14,11 +14,11 @@ from i1_hooks import UserError, from_dict, to_dict
 from i1_model.adapters import MLPAdapter, TransformerAdapter
 from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones import BackboneConfig, CrossAttention, DualStream, SingleStream
+from i1_model.checkpoints.names import from_released, to_released
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, draw_dropped, init_denoiser
 from i1_model.flow import RectifiedFlow
 from i1_model.layers.positions import FrozenTable
-from i1_model.names import from_released, to_released
 from i1_model.text_encoders.hash import HashEncoder
 from model_goldens import QUICK
 
@@ -228,7 +228,7 @@ from i1_model.backbones import DualStream
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
-from i1_model.names import from_released, to_released
+from i1_model.checkpoints.names import from_released, to_released
 from i1_model.text_encoders.hash import HashEncoder
 config = ModelConfig(
     backbone=DualStream(hidden_width=16, num_heads=2, depth=3, layers="scan"),

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from i1_model.autoencoders.flux import Flux2Autoencoder
-from i1_model.formats.torch_names import rope_tables
+from i1_model.checkpoints.torch_names import rope_tables
 from i1_model.layers.positions import sinusoidal_table
 from i1_model.layers.rope import default_axes, joint_table
 from i1_model.sizes import model_config

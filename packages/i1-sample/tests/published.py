@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from flax import nnx
 from i1_model.adapters import TransformerAdapter
+from i1_model.arrays.lazy import LazyArray
+from i1_model.arrays.safetensors_writer import write_sharded
+from i1_model.arrays.torch_writer import write_torch
 from i1_model.autoencoders.flux import Flux2Autoencoder, Flux2KL
 from i1_model.autoencoders.kl import KLSizes
 from i1_model.backbones import DualStream
+from i1_model.checkpoints.diffusers_folder import released_config
+from i1_model.checkpoints.names import flatten, to_released
+from i1_model.checkpoints.torch_names import rope_tables, to_torch_names
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
-from i1_model.formats.diffusers_folder import released_config
-from i1_model.formats.lazy import LazyArray
-from i1_model.formats.safetensors_writer import write_sharded
-from i1_model.formats.torch_names import rope_tables, to_torch_names
-from i1_model.formats.torch_writer import write_torch
-from i1_model.names import flatten, to_released
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
 MODEL, ENCODER, VAE = "zlab-princeton/i1-3B", "google/t5gemma-2b-2b-ul2-it", "black-forest-labs/FLUX.2-dev"

@@ -19,8 +19,8 @@ import sys
 from dataclasses import replace
 import jax, numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from i1_model.formats.stored import open_stored
-from i1_model.sharding import spread_over
+from i1_model.checkpoints.stored import open_stored
+from i1_model.ops.sharding import spread_over
 from i1_sample.loading import find_parts
 from i1_sample.programs import Programs
 from i1_sample.solvers.one_step import Euler

@@ -15,11 +15,11 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from i1_model.arrays.lazy import LazyArray
 from i1_model.autoencoders.flux import Flux2Autoencoder
 from i1_model.autoencoders.kl import KLSizes
+from i1_model.checkpoints.names import to_released
 from i1_model.denoiser import init_denoiser
-from i1_model.formats.lazy import LazyArray
-from i1_model.names import to_released
 from i1_model.sizes import model_config
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 from published import write_encoder, write_vae
@@ -38,7 +38,7 @@ def characters():
     return next(int(line.split()[1]) for line in open("/proc/self/io") if line.startswith("rchar"))
 """
 LOAD = """
-from i1_model.formats.stored import open_stored
+from i1_model.checkpoints.stored import open_stored
 jax.jit(lambda x: x + 1)(jnp.zeros(8)).block_until_ready()
 before, read, start, calls = status("VmHWM"), characters(), time.time(), []
 with open_stored(sys.argv[1]) as stored:
@@ -49,7 +49,7 @@ print(json.dumps({"kept": kept, "above": status("VmHWM") - before, "interpreter"
     "read": characters() - read, "progress": calls[-1], "ordered": calls == sorted(calls)}))
 """
 CONVERT = """
-from i1_model.formats.convert import convert
+from i1_model.checkpoints.convert import convert
 before, start = status("VmHWM"), time.time()
 convert(sys.argv[1], sys.argv[2], "torch")
 print(json.dumps({"above": status("VmHWM") - before, "seconds": time.time() - start}))

@@ -13,8 +13,8 @@ import pytest
 from i1_hooks import UserError
 from i1_hooks.cli import main
 from i1_model.autoencoders.flux import Flux2Autoencoder
-from i1_model.formats.convert import convert
-from i1_model.formats.stored import open_stored
+from i1_model.checkpoints.convert import convert
+from i1_model.checkpoints.stored import open_stored
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 from i1_sample import Pipeline
 from i1_sample.loading import find_parts, locate

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from i1_hooks import UserError
 from i1_hooks.cli import main
-from i1_model.checkpoint import load_model
+from i1_model.checkpoints.folder import load_model
+from i1_model.checkpoints.names import to_released
 from i1_model.lora.factors import Factors
 from i1_model.lora.files import write_lora
 from i1_model.lora.folder import save_adapter
-from i1_model.names import to_released
 from i1_sample import Pipeline
 from i1_sample.loading import find_parts
 from i1_sample.loras import LoraSetting, parse_lora

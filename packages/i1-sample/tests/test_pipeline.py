@@ -12,10 +12,10 @@ from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones import DualStream
 from i1_model.backbones.base import Backbone
 from i1_model.backbones.patch_transformer import PatchTransformer
-from i1_model.checkpoint import LoadedModel
+from i1_model.checkpoints.folder import LoadedModel
+from i1_model.checkpoints.names import from_released
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
-from i1_model.names import from_released
 from i1_model.text_encoders import TextEncoderConfig
 from i1_sample import Pipeline
 from i1_sample.guidances.classifier_free import ClassifierFree

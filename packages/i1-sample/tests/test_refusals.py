@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from i1_hooks import UserError
 from i1_hooks.cli import main
-from i1_model.formats.stored import StoredModel
+from i1_model.checkpoints.stored import StoredModel
 from i1_sample.loading import locate
 from published import ENCODER, MODEL, VAE, snapshot
 

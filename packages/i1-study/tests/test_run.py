@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from i1_hooks import cli
 from i1_study import trial
-from i1_train.incidents import NotFiniteError
+from i1_train.monitoring.bad_steps import NotFiniteError
 
 TINY = (
     "batch_size=4",
@@ -42,7 +42,7 @@ def done(tmp_path_factory):
 
 def interrupted_once(train):
     """Returns `train` whose second call is interrupted before it begins."""
-    from i1_train.signals import RunInterruptedError
+    from i1_train.process.signals import RunInterruptedError
 
     calls = []
 

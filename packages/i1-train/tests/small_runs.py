@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from i1_train.loop import train
-from i1_train.metrics import MEASURED_HERE
+from i1_train.monitoring.metrics import MEASURED_HERE
 from i1_train.recipes import load_recipe
 
 SETTINGS = (
@@ -32,7 +32,7 @@ def run(workdir, *assignments):
 
 SLOW = """
 import time
-from i1_train.metrics import Metrics
+from i1_train.monitoring.metrics import Metrics
 add = Metrics.add
 def slow(self, step, *rest):
     add(self, step, *rest)

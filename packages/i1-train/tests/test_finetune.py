@@ -6,9 +6,9 @@ from pathlib import Path
 import jax
 import pytest
 from i1_model.lora.layers import find_layers
-from i1_train.leaves import describe
 from i1_train.lora import denoiser_builder, freeze_base, load_base
 from i1_train.network import make_network
+from i1_train.parameters import describe
 from i1_train.parts import Parts
 from i1_train.recipes import finetune, load_recipe
 from i1_train.step import init_state

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from i1_hooks import UserError
 from i1_train.guard import SKIPPED, SPIKE, Guard, guard_step
-from i1_train.incidents import Incidents, LossSpikeError, NotFiniteError
+from i1_train.monitoring.bad_steps import Incidents, LossSpikeError, NotFiniteError
 
 KEYS, CAPTIONS = ["k1", "k2"], ["a", "b"]
 

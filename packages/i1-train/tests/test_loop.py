@@ -16,14 +16,14 @@ import small_runs as runs
 from i1_data.scenes.source import Scenes
 from i1_hooks import Registry, UserError, from_json, hookimpl, to_dict, use_registry
 from i1_hooks.registry import installed_plugins, make_registry
-from i1_model.checkpoint import load_model
-from i1_model.names import flatten
-from i1_train.checkpoint_files import verify
+from i1_model.checkpoints.folder import load_model
+from i1_model.checkpoints.names import flatten
+from i1_train.checkpoints.manifest import verify
 from i1_train.cli import main
 from i1_train.config import TrainConfig
-from i1_train.incidents import NotFiniteError
-from i1_train.metrics import Metrics
-from i1_train.signals import RunInterruptedError
+from i1_train.monitoring.bad_steps import NotFiniteError
+from i1_train.monitoring.metrics import Metrics
+from i1_train.process.signals import RunInterruptedError
 
 
 @pytest.fixture(autouse=True)
@@ -173,7 +173,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 FULL_DISK = """
 import resource
 import i1_train.run
-from i1_train.checkpoints import Checkpoints
+from i1_train.checkpoints.manager import Checkpoints
 
 def step(state, constants, batch):
     return {**state, "step": state["step"] + 1}, {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 1e-3}

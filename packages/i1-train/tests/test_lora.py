@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from flax import nnx
 from i1_hooks import UserError
-from i1_model.checkpoint import load_model, save_model
+from i1_model.checkpoints.folder import load_model, save_model
+from i1_model.checkpoints.names import flatten, to_released
 from i1_model.denoiser import init_denoiser
 from i1_model.lora.factors import merge
 from i1_model.lora.folder import load_adapter
-from i1_model.names import flatten, to_released
+from i1_train.checkpoints.weights import read_weights, with_weights
 from i1_train.lora import fingerprint
 from i1_train.parts import build_parts
-from i1_train.weights import read_weights, with_weights
 from small_runs import arrays, assert_same_run, recipe, run
 
 TARGETS = '["blocks_[0234]/attn/.*", "blocks_4/mlp_image/w12"]'

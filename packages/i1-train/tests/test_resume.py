@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import small_runs as runs
 from i1_hooks import UserError
-from i1_train.checkpoint_files import DamagedError, verify
+from i1_train.checkpoints.manifest import DamagedError, verify
 
 KILL = """
 import os, signal, threading
-import i1_train.checkpoints as checkpoints, i1_train.run as run
-from i1_train.metrics import Metrics
+import i1_train.checkpoints.manager as checkpoints, i1_train.run as run
+from i1_train.monitoring.metrics import Metrics
 
 def die():
     os.kill(os.getpid(), signal.SIGKILL)

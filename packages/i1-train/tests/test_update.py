@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from i1_hooks import UserError
-from i1_train.leaves import Leaf, describe, factors
 from i1_train.optimizers.adam import Adam
+from i1_train.parameters import Leaf, describe, factors
 from i1_train.recipes.scenes import scenes_tiny
 from i1_train.schedules import Constant
 from i1_train.step import average

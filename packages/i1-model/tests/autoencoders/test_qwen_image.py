@@ -12,7 +12,7 @@ from flax import nnx
 from i1_hooks import UserError, from_dict, to_dict
 from i1_model.autoencoders import Autoencoder, AutoencoderConfig
 from i1_model.autoencoders.qwen_image import QwenImageAutoencoder, QwenImageNetwork, QwenImageSizes
-from i1_model.names import flatten
+from i1_model.checkpoints.names import flatten
 from model_goldens import FOLDER, QUICK
 
 SIZES = QwenImageSizes(

@@ -121,7 +121,7 @@ def test_products_in_loops_count_as_often_as_they_run():
 
 @pytest.mark.parametrize("batch", [1, 2])
 def test_attention_kernels_count_their_products(batch):
-    from i1_model.attention_kernels import splash_attention
+    from i1_model.ops.attention_kernels import splash_attention
 
     q = jax.ShapeDtypeStruct((batch, 256, 4, 72), jnp.bfloat16)
     mask = jax.ShapeDtypeStruct((batch, 256), jnp.bool_)

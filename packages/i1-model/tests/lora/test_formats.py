@@ -9,7 +9,7 @@ from i1_hooks.cli import main
 from i1_model.adapters import TransformerAdapter
 from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones import DualStream
-from i1_model.checkpoint import to_record
+from i1_model.checkpoints.folder import to_record
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.lora.factors import Factors, check_adapter

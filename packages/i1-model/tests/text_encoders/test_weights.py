@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from encoder_folders import write_weights
 from i1_hooks import UserError
-from i1_model.formats import reading
+from i1_model.arrays import reading
 from i1_model.text_encoders.weights import Stored, find_tensors, load_weights
 
 LAYOUT = {

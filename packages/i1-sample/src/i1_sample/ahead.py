@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from i1_model.checkpoint import read_config
-from i1_model.compiled.chips import find_chip
+from i1_model.checkpoints.folder import read_config
+from i1_model.checkpoints.stored import with_resolution
 from i1_model.compiled.report import compile_report
 from i1_model.compiled.topology import topology_devices
 from i1_model.config import ModelConfig
-from i1_model.formats.stored import with_resolution
+from i1_model.ops.chips import find_chip
+from i1_model.ops.target import target_platform
 from i1_model.sizes import NUM_HEADS, model_config
-from i1_model.target import target_platform
 from jax.sharding import SingleDeviceSharding
 
 from i1_sample.models import find_model

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError
+from i1_model.arrays.dtypes import WeightDtype
+from i1_model.arrays.loading import Sharding
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.autoencoders.pretrained import PretrainedAutoencoder
-from i1_model.config import ModelConfig
-from i1_model.formats.dtypes import WeightDtype
-from i1_model.formats.loading import Sharding
-from i1_model.formats.stored import (
+from i1_model.checkpoints.stored import (
     MODEL_INDEX,
     PUBLISHED_RESOLUTIONS,
     TORCH_FILE,
@@ -24,6 +23,7 @@ from i1_model.formats.stored import (
     open_stored,
     with_resolution,
 )
+from i1_model.config import ModelConfig
 from i1_model.lora.folder import is_adapter, load_adapter
 from i1_model.text_encoders import TextEncoderConfig
 from i1_model.text_encoders.pretrained import PretrainedEncoder
@@ -46,7 +46,7 @@ class Parts:
 
     Attributes:
         config: its configuration, with the folders of its frozen parts.
-        metadata: as in `i1_model.checkpoint.LoadedModel`.
+        metadata: as in `i1_model.checkpoints.folder.LoadedModel`.
         name: what the user called it.
         revision: the commit of its repository; None for a local one.
         revisions: the commit of every repository that a part comes from, the model's included.

@@ -8,9 +8,9 @@ from typing import Any, Unpack
 
 import numpy as np
 from i1_hooks import UserError, from_dict
-from i1_model.checkpoint import LoadedModel
-from i1_model.formats.dtypes import WeightDtype
-from i1_model.formats.loading import Sharding
+from i1_model.arrays.dtypes import WeightDtype
+from i1_model.arrays.loading import Sharding
+from i1_model.checkpoints.folder import LoadedModel
 from PIL import Image
 
 from i1_sample.compilation_cache import enable_compilation_cache
@@ -115,7 +115,8 @@ class Pipeline:
             loras: LoRA files, folders or workdirs that are merged into the weights, each a path, or with its
                 strength as `"path:0.8"` or a pair; several add up.
             sharding: where each array of the denoiser, the text encoders and the autoencoder goes, given its
-                path and shape, such as `i1_model.sharding.spread_over(jax.devices())`; None is one device.
+                path and shape, such as `i1_model.ops.sharding.spread_over(jax.devices())`; None is one
+                device.
 
         Raises:
             UserError: when there is no such model, its files do not fit, or a repository cannot be had.

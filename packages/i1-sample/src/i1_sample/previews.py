@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from i1_model.checkpoint import LoadedModel, load_model
+from i1_model.checkpoints.folder import LoadedModel, load_model
 from i1_model.config import ModelConfig
 from i1_model.lora.folder import is_adapter
 from PIL import Image, ImageDraw, ImageFont

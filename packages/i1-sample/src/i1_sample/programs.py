@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from i1_hooks import UserError
+from i1_model.arrays.loading import Sharding
 from i1_model.autoencoders import Autoencoder
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
-from i1_model.formats.loading import Sharding
-from i1_model.target import active_platform, compiler_options
+from i1_model.ops.target import active_platform, compiler_options
 from i1_model.text_encoders import TextEncoder
 
 from i1_sample.guidances.base import GuidanceConfig

@@ -12,7 +12,7 @@ from flax import nnx
 from i1_data.config import DataConfig
 from i1_data.pipeline import make_batches
 from i1_data.sources import SourceConfig
-from i1_model.checkpoint import load_model
+from i1_model.checkpoints.folder import load_model
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 

@@ -16,8 +16,8 @@ from i1_bench.scenes.benchmark import ScenesConfig
 from i1_data.sources import SourceConfig
 from i1_hooks import UserError, to_json
 from i1_train.config import TrainConfig
-from i1_train.incidents import NotFiniteError
 from i1_train.loop import train
+from i1_train.monitoring.bad_steps import NotFiniteError
 from i1_train.workdir import write_json
 
 from i1_study.held_out import held_out_losses

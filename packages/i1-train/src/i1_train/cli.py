@@ -11,7 +11,7 @@ from typing import Any
 
 from i1_hooks import CommandParser
 
-from i1_train.hosts import HostLostError, add_flags, find_meeting, joined
+from i1_train.devices.hosts import HostLostError, add_flags, find_meeting, joined
 
 EPILOG = """\
 Running the same command again goes on where the run stopped. `steps`, `checkpoint_every` and `seed` are
@@ -134,7 +134,7 @@ def compile_only(config, topology: str, json_file: str | None, *, cached: bool) 
 
     from i1_model.compiled.table import summary
 
-    from i1_train.ahead import compile_step
+    from i1_train.aot import compile_step
     from i1_train.workdir import write_json
 
     report = compile_step(config, topology, cached=cached)
@@ -148,12 +148,12 @@ def run(config, workdir: str, command: Sequence[str], profile: int = 0) -> int:
     """Trains and prints how it ended."""
     import jax
 
-    from i1_train.compilation_cache import enable_compilation_cache
-    from i1_train.host_memory import keep_host_memory
-    from i1_train.incidents import BadStepError
     from i1_train.loop import train
-    from i1_train.quiet import quiet_libraries
-    from i1_train.signals import RunInterruptedError
+    from i1_train.monitoring.bad_steps import BadStepError
+    from i1_train.process.cache import enable_compilation_cache
+    from i1_train.process.host_memory import keep_host_memory
+    from i1_train.process.library_output import quiet_libraries
+    from i1_train.process.signals import RunInterruptedError
 
     quiet_libraries()
     enable_compilation_cache()

@@ -10,12 +10,12 @@ from i1_hooks import UserError
 from i1_model.config import ModelConfig
 from i1_model.lora.config import Lora
 
+from i1_train.devices.machines import AUTO, KNOWN, PARAMETER_RULES, Machine, Rules
 from i1_train.guard import Guard
 from i1_train.held_out import HeldOut
 from i1_train.loggers.base import LoggerConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.loggers.tensorboard import TensorBoard
-from i1_train.machines import AUTO, KNOWN, PARAMETER_RULES, Machine, Rules
 from i1_train.objectives import FlowMatching, ObjectiveConfig
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.base import OptimizerConfig
@@ -83,7 +83,7 @@ class TrainConfig:
         preview_prompts: prompts that sampling plugins draw at each checkpoint.
         sampling: defaults stored with the model.
         machine: which of `machines` this runs on; `"auto"` for the one that fits the devices.
-        machines: how the devices of each machine are divided, see `i1_train.machines`.
+        machines: how the devices of each machine are divided, see `i1_train.devices.machines`.
         sharding: (regular expression, mesh axis or null per dimension) pairs; the first that matches a
             released name in full says how that parameter, its moments and its average are cut.
     """

@@ -12,9 +12,9 @@ from i1_data.config import DataConfig
 from i1_data.pipeline import make_batches
 
 from i1_train.config import TrainConfig
+from i1_train.devices.placement import Placement
 from i1_train.objectives import Example
 from i1_train.parts import Parts
-from i1_train.placement import Placement
 from i1_train.step import encode_captions, to_float
 
 LOSS = "held_out/loss"

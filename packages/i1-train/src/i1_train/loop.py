@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from i1_train.config import TrainConfig
+from i1_train.process.signals import RunInterruptedError, StopRequest
 from i1_train.run import open_run
-from i1_train.signals import RunInterruptedError, StopRequest
 
 
 def train(config: TrainConfig, workdir: str | os.PathLike[str], *, profile: int = 0) -> int:

@@ -14,16 +14,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
-from i1_model.checkpoint import save_model
+from i1_model.checkpoints.folder import save_model
 from i1_model.denoiser import Denoiser, init_denoiser
 from i1_model.lora.attach import convert_base, init_adapted, untargeted
 from i1_model.lora.factors import from_params
 from i1_model.lora.folder import save_adapter
 
+from i1_train.checkpoints.weights import find_weights, read_weights
 from i1_train.config import TrainConfig
-from i1_train.leaves import Params
 from i1_train.network import Network
-from i1_train.weights import find_weights, read_weights
+from i1_train.parameters import Params
 
 BASE = r"(?!.*/lora/[ab]$).*"
 """Every parameter that LoRA does not add."""

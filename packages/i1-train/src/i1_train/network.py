@@ -8,11 +8,11 @@ from typing import Any
 
 import jax
 from flax import nnx
+from i1_model.checkpoints.names import flatten
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
-from i1_model.names import flatten
 
-from i1_train.leaves import Params
+from i1_train.parameters import Params
 
 
 @dataclass(frozen=True, eq=False)

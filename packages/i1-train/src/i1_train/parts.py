@@ -12,9 +12,9 @@ from i1_model.autoencoders import Autoencoder
 from i1_model.text_encoders import TextEncoder
 
 from i1_train.config import TrainConfig
-from i1_train.leaves import Params, describe
 from i1_train.lora import denoiser_builder, freeze_base, load_base
 from i1_train.network import Network, make_network
+from i1_train.parameters import Params, describe
 from i1_train.update import Update, make_update
 
 

@@ -15,28 +15,28 @@ import numpy as np
 from i1_data.pipeline import Batches, make_batches
 from i1_hooks import UserError, to_dict
 
-from i1_train.agreement import check_alike, check_shared, together
 from i1_train.callbacks import notify
-from i1_train.checkpoints import MODEL, SCORE, Checkpoints
+from i1_train.checkpoints.manager import MODEL, SCORE, Checkpoints
+from i1_train.checkpoints.provenance import model_metadata, versions, warn_of_versions
+from i1_train.checkpoints.snapshot import host_copy
+from i1_train.checkpoints.warm_start import next_stage
+from i1_train.checkpoints.weights import with_weights
 from i1_train.config import TrainConfig
+from i1_train.devices.agreement import check_alike, check_shared, together
+from i1_train.devices.machines import Machine
+from i1_train.devices.placement import Placement, find_machine, make_placement, on_machine
 from i1_train.evaluation import Measure, make_held_out
 from i1_train.lora import check_base, fingerprint, write_model
-from i1_train.machines import Machine
-from i1_train.metrics import Metrics
-from i1_train.out_of_memory import explained
+from i1_train.monitoring.metrics import Metrics
+from i1_train.monitoring.profiling import traced
+from i1_train.monitoring.progress import Display, Silent, make_display
+from i1_train.monitoring.timing import is_due
+from i1_train.monitoring.utilisation import find_chip
 from i1_train.parts import Parts, build_parts
-from i1_train.placement import Placement, find_machine, make_placement, on_machine
-from i1_train.profile import traced
-from i1_train.progress import Display, Silent, make_display
-from i1_train.provenance import model_metadata, versions, warn_of_versions
+from i1_train.process.out_of_memory import explained
+from i1_train.process.signals import RunInterruptedError
 from i1_train.report.page import write_report
-from i1_train.signals import RunInterruptedError
-from i1_train.snapshot import host_copy
 from i1_train.step import Batch, State, TrainStep, init_state, make_step, state_shapes
-from i1_train.timing import is_due
-from i1_train.utilisation import find_chip
-from i1_train.warm_start import next_stage
-from i1_train.weights import with_weights
 from i1_train.workdir import CONFIG, open_workdir, write_json
 
 

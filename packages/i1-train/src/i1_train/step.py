@@ -8,17 +8,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from i1_model.denoiser import draw_dropped
-from i1_model.sharding import use_mesh
-from i1_model.target import compiler_options
+from i1_model.ops.sharding import use_mesh
+from i1_model.ops.target import compiler_options
 from jax.sharding import Mesh
 
 from i1_train.config import TrainConfig
+from i1_train.devices.placement import Placement
 from i1_train.guard import guard_step
-from i1_train.leaves import Params
-from i1_train.measures import loss_by_time, norms
+from i1_train.monitoring.measures import loss_by_time, norms
 from i1_train.objectives import Example
+from i1_train.parameters import Params
 from i1_train.parts import Parts
-from i1_train.placement import Placement
 
 State = dict[str, Any]
 """`params` and `ema` (of the trained ones, float32) by path, `opt`, `step` (how many are finished), and

@@ -15,10 +15,10 @@ import numpy as np
 from i1_hooks import from_dict, to_dict
 from i1_model.flow import FlowConfig, RectifiedFlow
 
-from i1_train.leaves import Leaf, Params
 from i1_train.loggers.base import LoggerConfig
 from i1_train.objectives import ObjectiveConfig
 from i1_train.optimizers.base import OptimizerConfig
+from i1_train.parameters import Leaf, Params
 from i1_train.schedules import Constant, ScheduleConfig
 
 

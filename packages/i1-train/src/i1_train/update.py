@@ -13,7 +13,7 @@ import optax
 from i1_hooks import UserError
 
 from i1_train.config import POSITIONS, TrainConfig
-from i1_train.leaves import Leaf, Params, check_patterns, factors, scale
+from i1_train.parameters import Leaf, Params, check_patterns, factors, scale
 from i1_train.schedules import Schedule
 
 

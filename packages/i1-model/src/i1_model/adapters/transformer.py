@@ -9,11 +9,11 @@ from i1_hooks import UserError
 from jax import Array
 
 from i1_model.adapters.base import Adapter, AdapterConfig
-from i1_model.attention import AttentionName
 from i1_model.layers.connector import Connector
 from i1_model.layers.feed_forward import FeedForwardName
 from i1_model.layers.linear import XAVIER_UNIFORM, Linear
 from i1_model.layers.norms import NormName
+from i1_model.ops.attention import AttentionName
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from i1_hooks import ComponentConfig
 if TYPE_CHECKING:
     import jax
 
-    from i1_model.formats.loading import Progress, Sharding
+    from i1_model.arrays.loading import Progress, Sharding
 
 
 class AutoencoderConfig(ComponentConfig, kind="autoencoders"):

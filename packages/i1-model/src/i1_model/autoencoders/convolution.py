@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from i1_model.attention import attention
 from i1_model.layers.linear import affine
-from i1_model.products import last_axis
+from i1_model.ops.attention import attention
+from i1_model.ops.matmul import last_axis
 
 _EPSILON = 1e-6
 

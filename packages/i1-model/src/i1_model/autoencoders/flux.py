@@ -10,10 +10,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
+from i1_model.arrays.lazy import LazyArray
 from i1_model.autoencoders.kl import AutoencoderKL, KLSizes, sizes_from_json
 from i1_model.autoencoders.pretrained import PretrainedAutoencoder
-from i1_model.formats.lazy import LazyArray
-from i1_model.products import last_axis
+from i1_model.ops.matmul import last_axis
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,12 +14,12 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
+from i1_model.arrays.lazy import LazyArray
+from i1_model.arrays.loading import ArrayReader, Progress, Sharding, total_bytes
+from i1_model.arrays.safetensors import find_safetensors, read_json, safetensors_arrays
 from i1_model.autoencoders.base import AutoencoderConfig
 from i1_model.autoencoders.tiling import map_tiles
-from i1_model.formats.lazy import LazyArray
-from i1_model.formats.loading import ArrayReader, Progress, Sharding, total_bytes
-from i1_model.formats.safetensors_file import find_safetensors, read_json, safetensors_arrays
-from i1_model.names import check_arrays, flatten
+from i1_model.checkpoints.names import check_arrays, flatten
 
 _AXES = {2: (1, 0), 4: (2, 3, 1, 0)}
 """Stored dense (out, in) becomes (in, out), convolution (out, in, row, column) (row, column, in, out)."""

@@ -19,12 +19,12 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
-from i1_model.attention import attention
+from i1_model.arrays.lazy import LazyArray
 from i1_model.autoencoders.convolution import Conv
 from i1_model.autoencoders.kl import LOGVAR_RANGE
 from i1_model.autoencoders.pretrained import PretrainedAutoencoder
-from i1_model.formats.lazy import LazyArray
-from i1_model.products import last_axis
+from i1_model.ops.attention import attention
+from i1_model.ops.matmul import last_axis
 
 _SMALLEST_NORM = 1e-12
 

@@ -10,7 +10,6 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
-from i1_model.attention import AttentionName, attention
 from i1_model.backbones.base import Backbone, Conditioning, LatentSpec
 from i1_model.backbones.patch_transformer import PatchTransformer, PatchTransformerConfig, block_modulation
 from i1_model.layers.feed_forward import make_feed_forward
@@ -20,6 +19,7 @@ from i1_model.layers.norms import make_norm
 from i1_model.layers.rope import RotaryTable, grid_table
 from i1_model.layers.self_attention import SelfAttention, merge_heads, split_heads
 from i1_model.layers.stack import BlockStack
+from i1_model.ops.attention import AttentionName, attention
 
 KeysValues = tuple[Array, Array]
 

@@ -10,7 +10,6 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from i1_model.attention import attention
 from i1_model.backbones.base import Backbone, Conditioning, LatentSpec
 from i1_model.backbones.patch_transformer import PatchTransformer, block_modulation
 from i1_model.backbones.rotary import RotaryConfig, rotary_table
@@ -21,6 +20,7 @@ from i1_model.layers.norms import Norm, make_norm
 from i1_model.layers.rope import RotaryTable, rotate
 from i1_model.layers.self_attention import merge_heads, normalise_heads, project_heads
 from i1_model.layers.stack import BlockStack
+from i1_model.ops.attention import attention
 
 
 @dataclass(frozen=True, kw_only=True)

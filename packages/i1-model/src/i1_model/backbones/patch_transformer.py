@@ -12,7 +12,6 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
-from i1_model.attention import AttentionName
 from i1_model.backbones.base import Backbone, BackboneConfig, Conditioning, LatentSpec
 from i1_model.layers.connector import Connector
 from i1_model.layers.feed_forward import FeedForwardName
@@ -22,7 +21,8 @@ from i1_model.layers.norms import NormName, make_norm
 from i1_model.layers.positions import FrozenTable, sinusoidal_table
 from i1_model.layers.stack import LayersName
 from i1_model.layers.time_embedding import TimeEmbedder
-from i1_model.remat import SAVED, RematName, SavedName
+from i1_model.ops.attention import AttentionName
+from i1_model.ops.remat import SAVED, RematName, SavedName
 
 AdalnName = Literal["none", "time", "text", "time_and_text"]
 PositionsName = Literal["sinusoidal_and_rope", "sinusoidal_only", "rope_only"]
@@ -53,7 +53,7 @@ class PatchTransformerConfig(BackboneConfig):
         image_connector: one transformer block on the image tokens before positions are added.
         attention: implementation.
         layers: how the blocks are applied, see `i1_model.layers.stack`.
-        remat: what the backward pass recomputes, see `i1_model.remat`.
+        remat: what the backward pass recomputes, see `i1_model.ops.remat`.
         remat_saved: what is kept with `remat="saved"`.
     """
 

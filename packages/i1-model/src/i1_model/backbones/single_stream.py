@@ -10,7 +10,6 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
-from i1_model.attention import AttentionName
 from i1_model.backbones.base import Backbone, Conditioning, LatentSpec
 from i1_model.backbones.patch_transformer import PatchTransformer, block_modulation
 from i1_model.backbones.rotary import RotaryConfig, rotary_table
@@ -21,6 +20,7 @@ from i1_model.layers.norms import make_norm
 from i1_model.layers.rope import RotaryTable
 from i1_model.layers.self_attention import SelfAttention
 from i1_model.layers.stack import BlockStack
+from i1_model.ops.attention import AttentionName
 
 
 @dataclass(frozen=True, kw_only=True)

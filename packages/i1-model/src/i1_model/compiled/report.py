@@ -9,11 +9,11 @@ from typing import Any
 
 import jax
 
-from i1_model.compiled.chips import Chip
 from i1_model.compiled.cycles import KINDS, estimated_cycles, unestimated_bytes
 from i1_model.compiled.hlo import parse_module
 from i1_model.compiled.products import Products, count_products
 from i1_model.compiled.traffic import traffic
+from i1_model.ops.chips import Chip
 
 KERNEL_SHARE = 0.5
 """Pallas kernels carry no estimate; they are taken to run at this share of the peak on padded shapes."""

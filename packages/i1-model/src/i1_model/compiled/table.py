@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from i1_model.compiled.chips import GIB
+from i1_model.ops.chips import GIB
 
 
 def summary(report: Mapping[str, Any]) -> str:

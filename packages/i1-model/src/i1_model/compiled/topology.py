@@ -11,7 +11,7 @@ from typing import Any
 
 from i1_hooks import UserError
 
-from i1_model.compiled.chips import CHIPS, find_chip
+from i1_model.ops.chips import CHIPS, find_chip
 
 _TOPOLOGY = re.compile(r"(v\w+):(\d+)x(\d+)(?:x(\d+))?")
 _ENVIRONMENT = {

@@ -5,7 +5,7 @@ from i1_model.layers.linear import Linear
 from i1_model.layers.norms import LayerNorm, NormName, RMSNorm, make_norm
 from i1_model.layers.self_attention import SelfAttention, merge_heads, split_heads
 from i1_model.layers.stack import BlockStack, LayersName
-from i1_model.remat import RematName
+from i1_model.ops.remat import RematName
 
 __all__ = [
     "BlockStack",

@@ -6,11 +6,11 @@ import jax
 from flax import nnx
 from jax import Array
 
-from i1_model.attention import AttentionName
 from i1_model.layers.feed_forward import FeedForwardName, make_feed_forward
 from i1_model.layers.norms import NormName, make_norm
 from i1_model.layers.self_attention import SelfAttention
 from i1_model.layers.stack import unstack
+from i1_model.ops.attention import AttentionName
 
 
 class ConnectorBlock(nnx.Module):

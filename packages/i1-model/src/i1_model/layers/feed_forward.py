@@ -10,8 +10,8 @@ from flax import nnx
 from jax import Array
 
 from i1_model.layers.linear import Linear
-from i1_model.products import last_axis, sum_of_rows
-from i1_model.remat import saved
+from i1_model.ops.matmul import last_axis, sum_of_rows
+from i1_model.ops.remat import saved
 
 FeedForwardName = Literal["swiglu", "gelu"]
 

@@ -9,7 +9,7 @@ from jax import Array
 
 from i1_model.layers.low_rank import LowRank
 from i1_model.layers.quantized import QuantizedKernel
-from i1_model.products import add_bias, product
+from i1_model.ops.matmul import add_bias, product
 
 LECUN_NORMAL = jax.nn.initializers.lecun_normal()
 XAVIER_UNIFORM = jax.nn.initializers.xavier_uniform()

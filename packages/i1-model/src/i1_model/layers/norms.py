@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from i1_model.products import last_axis
+from i1_model.ops.matmul import last_axis
 
 NormName = Literal["rms", "layer"]
 EPSILON = 1e-6

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from i1_model.attention import AttentionName, attention
 from i1_model.layers.linear import Linear, affine
 from i1_model.layers.norms import Norm, NormName, make_norm
 from i1_model.layers.rope import RotaryTable, pairs_to_halves, rotate
+from i1_model.ops.attention import AttentionName, attention
 
 
 def split_heads(x: Array, num_heads: int) -> Array:
@@ -107,7 +107,7 @@ class SelfAttention(nnx.Module):
             mask: (B, S) bool, the keys that may be attended; None for all.
             table: rotary positions; None for none.
             num_queries: number of leading tokens whose output is wanted.
-            implementation: see `i1_model.attention.attention`.
+            implementation: see `i1_model.ops.attention.attention`.
 
         Returns:
             (B, num_queries, width).

@@ -11,8 +11,8 @@ from flax import nnx
 from i1_hooks import UserError
 from jax import Array
 
-from i1_model.remat import SAVED, RematName, SavedName, rematerialised
-from i1_model.sharding import constrain
+from i1_model.ops.remat import SAVED, RematName, SavedName, rematerialised
+from i1_model.ops.sharding import constrain
 
 LayersName = Literal["scan", "unrolled", "loop"]
 
@@ -83,7 +83,7 @@ class BlockStack(nnx.Module):
             layers: `"scan"` compiles one block of each kind (short compilation), `"unrolled"` all of them (a
                 faster step); `"loop"` is a scan that never holds more than one block's weights in another
                 dtype, which XLA on CPU otherwise does for all of them. The numbers are the same.
-            remat: what the backward pass recomputes of a block, see `i1_model.remat`.
+            remat: what the backward pass recomputes of a block, see `i1_model.ops.remat`.
             keep: what the policy `"saved"` keeps of a block.
             extras: one more input per block, `depth` pytrees of equal structure.
         """

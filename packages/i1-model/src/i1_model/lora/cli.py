@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _read(source: str, model: str | None) -> LoraFile:
-    from i1_model.checkpoint import CONFIG_FILE, read_config
+    from i1_model.checkpoints.folder import CONFIG_FILE, read_config
     from i1_model.lora.files import find_lora, read_lora
     from i1_model.lora.layers import find_layers
 

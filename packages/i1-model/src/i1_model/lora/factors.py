@@ -11,9 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
 
+from i1_model.checkpoints.names import flatten
 from i1_model.config import ModelConfig
 from i1_model.lora.layers import Layer, find_layers
-from i1_model.names import flatten
 
 
 @dataclass(frozen=True, eq=False)

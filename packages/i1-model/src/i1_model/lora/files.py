@@ -14,7 +14,7 @@ import safetensors
 import safetensors.numpy
 from i1_hooks import UserError
 
-from i1_model.formats.safetensors_file import safetensors_arrays
+from i1_model.arrays.safetensors import safetensors_arrays
 from i1_model.lora.factors import Adapter
 from i1_model.lora.formats import PEFT_METADATA, FormatName, decode, detect, encode
 

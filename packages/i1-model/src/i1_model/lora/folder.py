@@ -10,7 +10,7 @@ from typing import Any
 
 from i1_hooks import UserError
 
-from i1_model.checkpoint import CONFIG_FILE, WEIGHTS_FILE, read_config, to_record
+from i1_model.checkpoints.folder import CONFIG_FILE, WEIGHTS_FILE, read_config, to_record
 from i1_model.config import ModelConfig
 from i1_model.lora.factors import Adapter
 from i1_model.lora.files import LORA_FILE, read_lora, write_lora
@@ -26,7 +26,7 @@ class AdapterFolder:
 
     Attributes:
         config: of the adapted model.
-        metadata: as in `i1_model.checkpoint.LoadedModel`.
+        metadata: as in `i1_model.checkpoints.folder.LoadedModel`.
         base: path or name of the model that is adapted.
         adapter: the arrays.
     """

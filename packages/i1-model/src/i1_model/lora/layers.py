@@ -12,10 +12,10 @@ import jax
 from flax import nnx
 from i1_hooks import UserError
 
+from i1_model.checkpoints.names import flatten, released_names
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
 from i1_model.layers.linear import Linear
-from i1_model.names import flatten, released_names
 
 _BLOCK = re.compile(r"blocks_(\d+)/(.+)")
 

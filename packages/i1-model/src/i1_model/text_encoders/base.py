@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import jax
     import numpy as np
 
-    from i1_model.formats.loading import Progress, Sharding
+    from i1_model.arrays.loading import Progress, Sharding
 
 Tokens = Mapping[str, "jax.Array | np.ndarray"]
 """Arrays with a leading batch dimension, at least `ids` (B, T) and `mask` (B, T) bool (True: valid)."""

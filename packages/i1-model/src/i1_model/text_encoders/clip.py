@@ -9,10 +9,10 @@ from typing import Any, ClassVar, Literal
 import jax
 from i1_hooks import UserError
 
-from i1_model.sharding import lookup
+from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.base import Tokens
-from i1_model.text_encoders.biased import BiasedEncoder, layer_settings
 from i1_model.text_encoders.blocks import causal
+from i1_model.text_encoders.clip_family import BiasedEncoder, layer_settings
 from i1_model.text_encoders.pretrained import arrays, require
 from i1_model.text_encoders.tokenizer import PromptTokenizer
 

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
 
-from i1_model.sharding import lookup
+from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.base import Tokens
-from i1_model.text_encoders.biased import BiasedEncoder, layer_settings
 from i1_model.text_encoders.blocks import tanh_gelu
+from i1_model.text_encoders.clip_family import BiasedEncoder, layer_settings
 from i1_model.text_encoders.pretrained import arrays, require
 from i1_model.text_encoders.tokenizer import PromptTokenizer
 from i1_model.text_encoders.weights import Layout, Stored

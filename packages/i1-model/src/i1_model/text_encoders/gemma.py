@@ -8,7 +8,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from i1_model.sharding import lookup
+from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.blocks import gated, rms_norm, tanh_gelu
 
 WIDTH_NORMS: Mapping[str, str] = {

@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from i1_model.sharding import lookup
+from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, causal, dense, gated, rms_norm, scan_layers
-from i1_model.text_encoders.grouped import GroupedEncoder, layer_settings, rotate_both
+from i1_model.text_encoders.decoder_family import GroupedEncoder, layer_settings, rotate_both
 from i1_model.text_encoders.pretrained import arrays, require, rope_theta
 from i1_model.text_encoders.tokenizer import PromptTokenizer
 

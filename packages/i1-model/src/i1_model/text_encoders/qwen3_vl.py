@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from i1_model.text_encoders.grouped import layer_settings
+from i1_model.text_encoders.decoder_family import layer_settings
 from i1_model.text_encoders.pretrained import require
 from i1_model.text_encoders.qwen3 import WIDE, Qwen3Encoder
 

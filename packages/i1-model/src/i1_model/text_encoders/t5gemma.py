@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from i1_model.text_encoders import gemma
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, dense, scan_layers
-from i1_model.text_encoders.grouped import GroupedEncoder, layer_settings, rotate_both
+from i1_model.text_encoders.decoder_family import GroupedEncoder, layer_settings, rotate_both
 from i1_model.text_encoders.pretrained import arrays, require, rope_theta
 
 _9B: Mapping[str, Any] = {"width": 3584, "ffn_width": 14336, "depth": 42, "num_heads": 16, "num_kv_heads": 8}

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from i1_model.text_encoders import gemma
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, dense, scan_layers
-from i1_model.text_encoders.grouped import GroupedEncoder, layer_settings, rotate_both
+from i1_model.text_encoders.decoder_family import GroupedEncoder, layer_settings, rotate_both
 from i1_model.text_encoders.pretrained import arrays, require
 from i1_model.text_encoders.weights import Layout, Stored
 

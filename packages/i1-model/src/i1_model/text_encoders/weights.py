@@ -11,10 +11,10 @@ from typing import Any, cast
 import jax
 from i1_hooks import UserError
 
-from i1_model.formats.dtypes import is_weight
-from i1_model.formats.lazy import LazyArray
-from i1_model.formats.loading import ArrayReader, Progress, Sharding, total_bytes
-from i1_model.formats.safetensors_file import find_safetensors, safetensors_arrays
+from i1_model.arrays.dtypes import is_weight
+from i1_model.arrays.lazy import LazyArray
+from i1_model.arrays.loading import ArrayReader, Progress, Sharding, total_bytes
+from i1_model.arrays.safetensors import find_safetensors, safetensors_arrays
 
 
 @dataclass(frozen=True)

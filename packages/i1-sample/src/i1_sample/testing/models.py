@@ -11,11 +11,11 @@ from flax import nnx
 from i1_model.adapters import TransformerAdapter
 from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones import DualStream
-from i1_model.checkpoint import save_model
+from i1_model.checkpoints.folder import save_model
+from i1_model.checkpoints.names import from_released, to_released
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
-from i1_model.names import from_released, to_released
 from i1_model.text_encoders.hash import HashEncoder
 
 TINY = ModelConfig(

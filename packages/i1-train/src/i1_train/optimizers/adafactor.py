@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import optax
 
-from i1_train.leaves import Leaf
 from i1_train.optimizers.base import OptimizerConfig
+from i1_train.parameters import Leaf
 from i1_train.schedules import Schedule
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import optax
 from i1_hooks import ComponentConfig
 
-from i1_train.leaves import Leaf
+from i1_train.parameters import Leaf
 from i1_train.schedules import Schedule
 
 MomentDtype = Literal["float32", "bfloat16"]

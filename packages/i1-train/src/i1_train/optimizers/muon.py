@@ -9,9 +9,9 @@ from typing import Any
 import optax
 from optax import contrib
 
-from i1_train.leaves import Leaf
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.base import MomentDtype, OptimizerConfig, per_leaf
+from i1_train.parameters import Leaf
 from i1_train.schedules import Schedule
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from i1_train.machines import CPU, GPU_1, GPU_8, Machine
+from i1_train.devices.machines import CPU, GPU_1, GPU_8, Machine
 
 NO_PRODUCTS_AGAIN = ("model.backbone.remat=dots",)
 """All but matrix products and attention is computed again, and not kept."""

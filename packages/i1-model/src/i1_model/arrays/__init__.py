@@ -1,0 +1,1 @@
+"""Arrays in files, read lazily and written atomically: npz, PyTorch and safetensors, without PyTorch."""

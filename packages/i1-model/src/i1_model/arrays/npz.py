@@ -1,0 +1,57 @@
+"""The `.npz` training checkpoints: one entry per array, named by its path."""
+
+from __future__ import annotations
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from i1_hooks import UserError
+
+from i1_model.arrays.archive import Archive
+from i1_model.arrays.lazy import LazyArray
+
+_SUFFIX = ".npy"
+
+
+def npz_arrays(archive: Archive, prefix: str) -> dict[str, LazyArray]:
+    """Returns the arrays below a prefix, by the rest of their names; nothing else is touched.
+
+    Arrays that numpy stored as two bytes without a type (`|V2`) are bfloat16.
+
+    Args:
+        archive: the open file.
+        prefix: for example `"params_ema/"`.
+
+    Raises:
+        UserError: for a damaged header, or an array of Python objects.
+    """
+    entries = sorted(name for name in archive.names if name.startswith(prefix) and name.endswith(_SUFFIX))
+    return {name[len(prefix) : -len(_SUFFIX)]: _array(archive, name) for name in entries}
+
+
+def _array(archive: Archive, name: str) -> LazyArray:
+    with archive.open(name) as file:
+        try:
+            version = np.lib.format.read_magic(file)
+            read_header = (
+                np.lib.format.read_array_header_1_0
+                if version == (1, 0)
+                else np.lib.format.read_array_header_2_0
+            )
+            shape, fortran, stored = read_header(file)
+            start = file.tell()
+        except (ValueError, OSError, EOFError) as error:
+            archive.damaged(error)
+    if stored.hasobject:
+        raise UserError(f"{archive.path}: entry {name} holds pickled objects, which are never loaded")
+    if archive.size(name) != start + math.prod(shape) * stored.itemsize:
+        archive.damaged(f"entry {name} has the wrong size")
+    dtype = np.dtype(jnp.bfloat16) if stored == np.dtype("V2") else stored
+
+    def fill(out: np.ndarray) -> None:
+        archive.fill(name, dtype, out, skip=start)
+
+    if not fortran:
+        return LazyArray(shape, dtype, dtype, fill)
+    return LazyArray(shape[::-1], dtype, dtype, fill).transpose(tuple(range(len(shape)))[::-1])

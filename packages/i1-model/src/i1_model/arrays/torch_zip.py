@@ -1,0 +1,130 @@
+"""The zip files of `torch.save`, read without PyTorch and without running what is pickled in them.
+
+Such a file holds a pickle, `*/data.pkl`, and one entry of raw bytes per storage. The pickle may name classes
+and functions; here it reaches those that describe tensors, and any other name is an error.
+"""
+
+from __future__ import annotations
+
+import collections
+import io
+import math
+import pickle
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from i1_hooks import UserError
+
+from i1_model.arrays.archive import Archive
+from i1_model.arrays.lazy import LazyArray, contiguous_strides
+
+_PICKLE = "/data.pkl"
+_STORAGES = {
+    "BFloat16Storage": np.dtype(jnp.bfloat16),
+    "BoolStorage": np.dtype(np.bool_),
+    "ByteStorage": np.dtype(np.uint8),
+    "CharStorage": np.dtype(np.int8),
+    "DoubleStorage": np.dtype(np.float64),
+    "FloatStorage": np.dtype(np.float32),
+    "HalfStorage": np.dtype(np.float16),
+    "IntStorage": np.dtype(np.int32),
+    "LongStorage": np.dtype(np.int64),
+    "ShortStorage": np.dtype(np.int16),
+}
+_BAD_PICKLE = (
+    pickle.UnpicklingError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
+
+def is_torch_zip(archive: Archive) -> bool:
+    """Tells whether `torch.save` wrote the archive."""
+    return any(name.endswith(_PICKLE) for name in archive.names)
+
+
+def read_torch_zip(archive: Archive) -> Any:
+    """Returns what was saved, with a `LazyArray` for every tensor.
+
+    Args:
+        archive: the open file.
+
+    Raises:
+        UserError: for pickled code, a damaged file, or one of the other byte order.
+    """
+    (name,) = (name for name in archive.names if name.endswith(_PICKLE))
+    root = name.removesuffix(_PICKLE)
+    if f"{root}/byteorder" in archive.names and archive.read(f"{root}/byteorder") != b"little":
+        raise UserError(f"{archive.path} is big-endian: save it again on a little-endian machine")
+    try:
+        return _Unpickler(archive, root, archive.read(name)).load()
+    except UserError:
+        raise
+    except _BAD_PICKLE as error:
+        archive.damaged(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Storage:
+    entry: str
+    dtype: np.dtype[Any]
+    size: int
+
+
+class _Unpickler(pickle.Unpickler):
+    """Understands plain containers and tensors, nothing else."""
+
+    def __init__(self, archive: Archive, root: str, data: bytes) -> None:
+        super().__init__(io.BytesIO(data))
+        self._archive = archive
+        self._root = root
+
+    def find_class(self, module_name: str, global_name: str, /) -> Any:
+        if (module_name, global_name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if module_name == "torch" and global_name in _STORAGES:
+            return _STORAGES[global_name]
+        if (module_name, global_name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return lambda storage, offset, shape, stride, *_: self._tensor(storage, offset, shape, stride)
+        if (module_name, global_name) == ("torch._utils", "_rebuild_parameter"):
+            return lambda data, *_: data
+        raise UserError(
+            f"{self._archive.path} holds pickled code ({module_name}.{global_name}), which is never loaded: "
+            "save it again with tensors and plain containers only"
+        )
+
+    def persistent_load(self, pid: Any, /) -> _Storage:
+        kind, dtype, key, _, size = pid
+        if kind != "storage" or not isinstance(dtype, np.dtype):
+            raise pickle.UnpicklingError(f"unknown reference {kind!r}")
+        entry = f"{self._root}/data/{key}"
+        if entry not in self._archive.names or self._archive.size(entry) < size * dtype.itemsize:
+            raise pickle.UnpicklingError(f"storage {key} is missing or too short")
+        return _Storage(entry, dtype, size)
+
+    def _tensor(
+        self, storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
+    ) -> LazyArray:
+        steps = [step * (size - 1) for step, size in zip(stride, shape, strict=True)]
+        if min((offset, *shape, *stride)) < 0 or (math.prod(shape) and offset + sum(steps) >= storage.size):
+            raise pickle.UnpicklingError(f"a tensor reaches outside its storage {storage.entry}")
+
+        def fill(out: np.ndarray) -> None:
+            if offset == 0 and tuple(stride) == contiguous_strides(tuple(shape)):
+                self._archive.fill(storage.entry, storage.dtype, out)
+                return
+            flat = np.empty(storage.size, storage.dtype)
+            self._archive.fill(storage.entry, storage.dtype, flat)
+            strides = [step * storage.dtype.itemsize for step in stride]
+            view = np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
+            np.copyto(out, view, casting="unsafe")
+
+        return LazyArray(tuple(shape), storage.dtype, storage.dtype, fill)

@@ -1,0 +1,130 @@
+"""A stored model written in another form, array by array."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from i1_hooks import UserError, unknown
+
+from i1_model.arrays.atomic import appearing
+from i1_model.arrays.dtypes import WeightDtype, weight_dtype
+from i1_model.arrays.loading import Progress
+from i1_model.arrays.safetensors_writer import SHARD_BYTES, Written, write_safetensors, write_sharded
+from i1_model.arrays.torch_writer import write_torch
+from i1_model.checkpoints import diffusers_folder as hub
+from i1_model.checkpoints.folder import CONFIG_FILE, FORMAT, to_record
+from i1_model.checkpoints.names import check_fit
+from i1_model.checkpoints.released import WeightsName
+from i1_model.checkpoints.stored import MODEL_INDEX, TRANSFORMER, StoredModel, open_stored
+from i1_model.checkpoints.torch_names import rope_tables, to_torch_names
+
+Form = Literal["i1", "diffusers", "torch"]
+FORMS: tuple[Form, ...] = ("i1", "diffusers", "torch")
+
+
+def convert(
+    source: str | os.PathLike[str],
+    destination: str | os.PathLike[str],
+    form: Form,
+    *,
+    weights: WeightsName = "ema",
+    dtype: WeightDtype | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    progress: Progress | None = None,
+) -> Path:
+    """Writes a model in another form; it appears whole or not at all.
+
+    One array is in memory at a time. Values are copied bit for bit unless a dtype is given.
+
+    Args:
+        source: what `i1_model.checkpoints.stored.open_stored` takes.
+        destination: a new folder, or for `"torch"` a new file.
+        form: `"i1"`, a model folder; `"diffusers"`, a repository in the layout of diffusers; `"torch"`, the
+            form of the released `.pt`.
+        weights: which ones of a training checkpoint.
+        dtype: of the written arrays; None keeps that of each.
+        shard_bytes: bytes of one safetensors file of `"diffusers"`.
+        progress: called with the bytes done and in all.
+
+    Returns:
+        The destination.
+
+    Raises:
+        UserError: for a source that cannot be read or does not fit its configuration, a model that has no
+            such form, a destination that exists or cannot be written, and a full disk.
+    """
+    if form not in FORMS:
+        raise unknown("form", form, FORMS)
+    destination = Path(destination).expanduser()
+    if form == "torch" and destination.suffix != ".pt":
+        raise UserError(f"{destination}: the torch form is one file; give a name that ends in .pt")
+    with open_stored(source, weights=weights) as stored:
+        try:
+            check_fit(stored.config, stored.arrays)
+        except UserError as error:
+            raise UserError(f"{stored.path}: {error}") from error
+        if dtype is not None:
+            target = weight_dtype(dtype)
+            arrays = {name: array.astype(target) for name, array in stored.arrays.items()}
+        else:
+            arrays = dict(stored.arrays)
+        record = to_record(stored.config, stored.metadata)
+        if form != "i1":
+            arrays = {**to_torch_names(arrays), **rope_tables(stored.config)}
+        total, done = sum(array.nbytes for array in arrays.values()), 0
+
+        def written(count: int) -> None:
+            nonlocal done
+            done += count
+            if progress is not None:
+                progress(done, total)
+
+        with appearing(destination, total) as part:
+            if form == "torch":
+                about = {"config": hub.released_config(stored.config), "i1": record}
+                write_torch(part, about, arrays, "model", written)
+            elif form == "diffusers":
+                _write_diffusers(part, stored, record, arrays, written, shard_bytes)
+            else:
+                part.mkdir()
+                named = {name.replace("/", "."): array for name, array in sorted(arrays.items())}
+                write_safetensors(part / "model.safetensors", named, {"format": FORMAT}, written)
+                _write_json(part / CONFIG_FILE, record)
+    return destination
+
+
+def _write_diffusers(
+    folder: Path,
+    stored: StoredModel,
+    record: dict[str, Any],
+    arrays: dict[str, Any],
+    written: Written,
+    shard_bytes: int,
+) -> None:
+    shift = float(stored.metadata.get("sampling", {}).get("shift", hub.PUBLISHED_SHIFT))
+    title = str(stored.metadata.get("recipe") or stored.path.stem)
+    num_parameters = sum(array.size for name, array in arrays.items() if not name.startswith("rope_"))
+    transformer, scheduler = folder / TRANSFORMER, folder / "scheduler"
+    transformer.mkdir(parents=True)
+    scheduler.mkdir()
+    about = {
+        "format": "pt",
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": "i1",
+        "modelspec.title": title,
+        "modelspec.resolution": f"{stored.config.resolution}x{stored.config.resolution}",
+    }
+    stem = "diffusion_pytorch_model"
+    write_sharded(transformer, stem, arrays, about, written, shard_bytes=shard_bytes)
+    _write_json(transformer / CONFIG_FILE, hub.transformer_config(stored.config, record))
+    _write_json(scheduler / "scheduler_config.json", hub.scheduler_config(shift))
+    _write_json(folder / MODEL_INDEX, hub.model_index())
+    card = hub.model_card(title, stored.config, num_parameters, shift)
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _write_json(path: Path, data: dict[str, Any]) -> None:
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Operations that layers are made of: attention, matrix products, rematerialisation, sharding."""

@@ -1,0 +1,93 @@
+"""The training step of a recipe, compiled for a machine that is not there."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from i1_model.compiled.report import compile_report
+from i1_model.compiled.topology import topology_devices
+from i1_model.ops.chips import find_chip
+from i1_model.ops.target import target_platform
+
+from i1_train.config import TrainConfig
+from i1_train.devices.placement import find_machine, make_placement, on_machine
+from i1_train.parts import Parts, build_parts
+from i1_train.step import make_step, state_shapes
+
+PROBE = "a"
+"""A prompt whose tokens have the shapes of all."""
+
+
+def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) -> dict[str, Any]:
+    """Returns the report of a recipe's training step on a TPU topology; nothing is read or run.
+
+    Args:
+        config: the recipe.
+        topology: such as `v5p:4x4x4`.
+        cached: whether latents and embeddings come with the batch, so that backbone and optimizer are what
+            is left.
+
+    Raises:
+        UserError: for a topology, mesh or batch that do not fit, or without libtpu.
+    """
+    devices = topology_devices(topology)
+    chip = find_chip(topology.split(":")[0])
+    machine = find_machine(config, devices)
+    config = on_machine(config, machine)
+    parts = build_parts(config, abstract=True)
+    constants = jax.eval_shape(lambda: jax.random.key(config.seed))
+    frozen = {**parts.constants(config.seed), "key": constants}
+    placement = make_placement(config, parts, state_shapes(parts), frozen, machine, devices)
+    batch = batch_shapes(config, parts)
+    if cached:
+        batch = cached_shapes(config)
+        none = {"text": (None,) * len(parts.text_encoders), "autoencoder": None}
+        frozen = {**frozen, **none}
+        placement = dataclasses.replace(placement, constants={**placement.constants, **none})
+    arguments = (state_shapes(parts), jax.tree.map(_shape, frozen), batch)
+    with target_platform("tpu", chip.name):
+        step: Any = make_step(config, parts, placement)
+        traced = step.trace(*arguments)
+        report = compile_report(traced, chip, dict(placement.mesh.shape))
+    return {
+        "recipe": config.recipe,
+        "topology": topology,
+        "machine": str(machine),
+        "num_devices": len(devices),
+        "batch_size": config.batch_size,
+        "cached": cached,
+        **report,
+    }
+
+
+def batch_shapes(config: TrainConfig, parts: Parts) -> dict[str, Any]:
+    """Returns the shapes of a batch of images and tokens."""
+    batch, resolution = config.batch_size, config.model.resolution
+    return {
+        "image": jax.ShapeDtypeStruct((batch, resolution, resolution, 3), np.uint8),
+        "tokens": jax.tree.map(
+            lambda row: jax.ShapeDtypeStruct((batch, *row.shape[1:]), row.dtype), parts.tokenize([PROBE])
+        ),
+    }
+
+
+def cached_shapes(config: TrainConfig) -> dict[str, Any]:
+    """Returns the shapes of a batch of cached latents and embeddings."""
+    batch = config.batch_size
+    return {
+        "latents": jax.ShapeDtypeStruct((batch, *config.model.latent_shape), np.float32),
+        "tokens": tuple(
+            {
+                "embedding": jax.ShapeDtypeStruct((batch, encoder.num_tokens, encoder.width), np.float32),
+                "mask": jax.ShapeDtypeStruct((batch, encoder.num_tokens), np.bool_),
+            }
+            for encoder in config.model.text_encoders
+        ),
+    }
+
+
+def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)

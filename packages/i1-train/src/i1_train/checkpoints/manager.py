@@ -1,0 +1,302 @@
+"""Checkpoints of a run: written while training goes on, whole or absent, verified when read."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from i1_hooks import UserError
+
+from i1_train.checkpoints.manifest import DamagedError, reason, replace_folder, verify, write_manifest
+from i1_train.checkpoints.snapshot import safe_to_read
+from i1_train.devices.agreement import exchange, together
+
+FORMAT = "i1-checkpoint"
+FORMAT_VERSION = 2
+RECORD = "run.json"
+STATE = "state"
+MODEL = "model"
+SCORE = "score"
+ORBAX_SECONDS = 7 * 86400
+"""How long orbax may take: long, since it looks at the clock on the wall, which may jump during a write.
+
+Some of its own waits have shorter limits: a jump of many minutes can still end a write.
+"""
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a checkpoint holds.
+
+    Attributes:
+        state: the training state.
+        record: the JSON-ready data that was saved beside it.
+        rejected: newer checkpoints that could not be read, with the reason; each was moved aside.
+    """
+
+    state: Any
+    record: dict[str, Any]
+    rejected: tuple[str, ...]
+
+
+class Checkpoints:
+    """The folder `checkpoints` of a workdir; `checkpoints/N` is the checkpoint after step N.
+
+    A checkpoint holds `state` (orbax), `run.json`, whatever `write_extra` adds, and manifests with the size
+    and CRC-32 of every file. It is written beside its place by a background thread, one checkpoint at a time,
+    and renamed at last, so that a killed process leaves none or all. On several hosts every one calls the
+    same methods; orbax writes what each holds, the first host the rest.
+
+    As a context it waits at its end for what is being written, unless it ends by a `KeyboardInterrupt`.
+
+    Args:
+        folder: where the checkpoints are.
+        keep: how many of the newest stay.
+        keep_every: those at multiples of this stay for good; 0 for none.
+        keep_best: how many of those with the lowest score stay.
+    """
+
+    def __init__(self, folder: Path, *, keep: int, keep_every: int = 0, keep_best: int = 0) -> None:
+        self.folder = folder
+        self._keep = keep
+        self._keep_every = keep_every
+        self._keep_best = keep_best
+        self._thread: threading.Thread | None = None
+        self._error: Exception | None = None
+        self._complete: list[Path] = []
+        self._orbax: ocp.AsyncCheckpointer | None = None
+
+    def steps(self) -> list[int]:
+        """Returns the steps that have a checkpoint, ascending."""
+        if not self.folder.is_dir():
+            return []
+        return sorted(
+            int(path.name) for path in self.folder.iterdir() if path.name.isdigit() and path.is_dir()
+        )
+
+    def path(self, step: int) -> Path:
+        """Returns where the checkpoint of a step is or would be."""
+        return self.folder / str(step)
+
+    def begin(
+        self, step: int, state: Any, record: dict[str, Any], write_extra: Callable[[Path], None] | None = None
+    ) -> None:
+        """Begins to write the checkpoint of a step, once the one before is written.
+
+        It returns when the state is copied: training may go on and overwrite it.
+
+        Args:
+            step: number of finished steps.
+            state: pytree of arrays.
+            record: JSON-ready data, such as the data position; a number under `score` ranks the checkpoint.
+            write_extra: called with the new folder in the background, on the first host, to write more.
+
+        Raises:
+            UserError: when the disk is full or may not be written, also for the checkpoint before.
+        """
+        self._join()
+        temporary = self.folder / f".saving-{step}"
+        try:
+            with together("checkpoint begins"):
+                if jax.process_index() == 0:
+                    self._make_room(temporary, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
+            state = safe_to_read(state)
+            if self._orbax is None:
+                self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler(), ORBAX_SECONDS)
+            self._orbax.save((temporary / STATE).absolute(), args=ocp.args.StandardSave(state))
+        except (OSError, ValueError) as error:
+            raise self._failed(step, error) from error
+        record = {"format": FORMAT, "format_version": FORMAT_VERSION, **record}
+        self._thread = threading.Thread(
+            target=self._finish,
+            args=(self._orbax, step, temporary, record, write_extra),
+            name="checkpoint",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def is_writing(self) -> bool:
+        """Says whether a checkpoint is being written; every host must ask, and hears the same."""
+        writing = self._thread is not None and self._thread.is_alive()
+        return "yes" in exchange("checkpoint is being written", "yes" if writing else "no")
+
+    def finished(self) -> list[Path]:
+        """Returns the checkpoints that became complete since the last call, without waiting.
+
+        Raises:
+            UserError: when the disk is full or may not be written; earlier checkpoints are intact. On several
+                hosts, which come here at different moments, `begin` and `wait` raise it.
+        """
+        if self._thread is not None and not self._thread.is_alive() and jax.process_count() == 1:
+            self._join()
+        complete, self._complete = self._complete, []
+        return complete
+
+    def wait(self) -> Path:
+        """Waits for what is being written; returns the newest checkpoint.
+
+        Raises:
+            UserError: when the disk is full or may not be written; earlier checkpoints are intact.
+        """
+        self._join()
+        return self.path(self.steps()[-1])
+
+    def __enter__(self) -> Checkpoints:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            return
+        try:
+            self._join()
+        except UserError as failure:
+            if error is None:
+                raise
+            print(f"i1: warning: {failure}", file=sys.stderr)  # after what ended the run, not in its place
+        if self._orbax is not None:
+            self._orbax.close()
+
+    def _join(self) -> None:
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise error
+
+    def _make_room(self, temporary: Path, num_bytes: int) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folder.glob(".saving-*"):
+            shutil.rmtree(leftover)
+        free = shutil.disk_usage(self.folder).free
+        if free < 2 * num_bytes:
+            raise ValueError(f"{2 * num_bytes / 2**20:.0f} MiB needed, {free / 2**20:.0f} MiB free")
+        temporary.mkdir()
+
+    def _finish(
+        self,
+        orbax: ocp.AsyncCheckpointer,
+        step: int,
+        temporary: Path,
+        record: dict[str, Any],
+        write_extra: Callable[[Path], None] | None,
+    ) -> None:
+        """Completes a checkpoint, in the background; an error waits for the next call from the run."""
+        first = jax.process_index() == 0
+        try:
+            with together("checkpoint is written"):
+                try:
+                    if first:
+                        text = json.dumps(record, indent=2) + "\n"
+                        (temporary / RECORD).write_text(text, encoding="utf-8")
+                        if write_extra is not None:
+                            write_extra(temporary)
+                finally:
+                    orbax.wait_until_finished()
+            with together("checkpoint is listed"):
+                write_manifest(temporary, jax.process_index(), jax.process_count())
+            with together("checkpoint is complete"):
+                if first:
+                    replace_folder(temporary, self.path(step))
+                    self._prune()
+        except (OSError, ValueError) as error:
+            self._error = self._failed(step, error)
+        except Exception as error:  # whatever it is, the run must hear of it
+            self._error = error
+        else:
+            self._complete.append(self.path(step))
+
+    def _failed(self, step: int, error: Exception) -> UserError:
+        if jax.process_index() == 0:
+            shutil.rmtree(self.folder / f".saving-{step}", ignore_errors=True)
+        done = self.steps()
+        rest = (
+            f"the last good checkpoint is {self.path(done[-1])}" if done else "there is no earlier checkpoint"
+        )
+        return UserError(
+            f"cannot write checkpoint {self.path(step)}: {reason(error)}; {rest}; free space and run again"
+        )
+
+    def _prune(self) -> None:
+        steps = self.steps()
+        stay = set(steps[-self._keep :])
+        if self._keep_every:
+            stay |= {step for step in steps if step % self._keep_every == 0}
+        if self._keep_best:
+            scores = {step: self._score(step) for step in steps}
+            ranked = sorted((score, step) for step, score in scores.items() if score is not None)
+            stay |= {step for _, step in ranked[: self._keep_best]}
+        for step in set(steps) - stay:
+            shutil.rmtree(self.path(step))
+
+    def _score(self, step: int) -> float | None:
+        try:
+            score = json.loads((self.path(step) / RECORD).read_text(encoding="utf-8")).get(SCORE)
+            return score if score is not None and math.isfinite(score) else None
+        except (OSError, ValueError):  # a damaged one has no rank; that it is damaged is said when it is read
+            return None
+
+    def restore(self, template: Any, *, move_damaged: bool = True) -> Restored | None:
+        """Reads the newest checkpoint that is whole; `None` when there never was one.
+
+        Args:
+            template: pytree of `jax.ShapeDtypeStruct` with shardings.
+            move_damaged: whether damaged ones are renamed to `N.damaged`.
+
+        Raises:
+            UserError: when there are checkpoints but none can be read.
+        """
+        rejected: list[tuple[int, str]] = []
+        for step in reversed(self.steps()):
+            if damage := _damage(self.path(step)):
+                rejected.append((step, f"checkpoint {self.path(step)} is damaged ({damage})"))
+                continue
+            state, record = self._read(self.path(step), template)
+            if move_damaged and jax.process_index() == 0:
+                for bad, _ in rejected:
+                    replace_folder(self.path(bad), self.folder / f"{bad}.damaged")
+            return Restored(state, record, tuple(reason for _, reason in rejected))
+        if rejected:
+            raise UserError(
+                f"no checkpoint can be read: {'; '.join(reason for _, reason in rejected)}; "
+                f"bring back a copy of one, or use a new workdir to begin again"
+            )
+        return None
+
+    def _read(self, folder: Path, template: Any) -> tuple[Any, dict[str, Any]]:
+        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        if record.get("format_version") != FORMAT_VERSION:
+            raise UserError(
+                f"{folder} has format version {record.get('format_version')}, this i1-train reads "
+                f"{FORMAT_VERSION}; resume with the version that wrote it"
+            )
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            state = checkpointer.restore((folder / STATE).absolute(), args=ocp.args.StandardRestore(template))
+        return state, record
+
+    def shapes(self, step: int) -> Any:
+        """Returns the stored shapes of a checkpoint's state, as nested dicts."""
+        with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
+            return checkpointer.metadata((self.path(step) / STATE).absolute()).item_metadata.tree
+
+
+def _damage(folder: Path) -> str:
+    """Returns what is wrong with a checkpoint, empty for a whole one; every host answers the same."""
+    reason = ""
+    try:
+        verify(folder, jax.process_index(), jax.process_count())
+    except DamagedError as damage:
+        reason = str(damage)
+    return next(filter(None, exchange("damage", reason)), "")

@@ -1,0 +1,1 @@
+"""The process of a run: signals, memory of the host, compilation cache, warnings."""
