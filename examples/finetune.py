@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 from i1_data.scenes.source import ScenesSource
-from i1_data.scenes.vocabulary import CATEGORIES, COLOURS
 from i1_sample import Pipeline
+from i1_scenes.vocabulary import CATEGORIES, COLOURS
 from i1_train import train
 from i1_train.recipes import load_recipe
 from PIL import Image

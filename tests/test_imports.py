@@ -16,6 +16,10 @@ def test_packages_and_their_plugins_import_nothing_heavy(package):
     check_import(f"{package}.plugin")
 
 
+def test_the_vocabulary_of_scenes_imports_nothing_heavy():
+    check_import("i1_scenes.vocabulary")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["plugins"]])
 def test_help_and_plugins_import_nothing_heavy(arguments):
     code = (

@@ -1,6 +1,6 @@
 from i1_data.pipeline import make_batches
-from i1_data.scenes.vocabulary import CATEGORIES
 from i1_hooks.testing import check_import, check_plugin
+from i1_scenes.vocabulary import CATEGORIES
 from i1_study import plugin
 from i1_study.data_axes import SIZES, MixingStudy
 from i1_study.model_axes import AdalnStudy, AdapterStudy, BackboneStudy, LongSkipStudy, PredictionStudy

@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from i1_bench.scenes import evaluate
-from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.benchmark import ScenesConfig
 from i1_bench.scenes.drawing import draw_right
 from i1_bench.scenes.evaluation import scenes_prompts
 from i1_bench.testing import BenchmarkSuite
 from i1_hooks import UserError
+from i1_scenes import vocabulary as v
 
 
 class TestScenes(BenchmarkSuite):
@@ -31,7 +31,7 @@ def test_evaluate_scores_right_pictures_with_one():
 
     found = evaluate(generate, images_per_category=2, seed=0, batch_size=8)
     assert (found["seen"]["score"], found["unseen"]["score"], found["words"]["score"]) == (1.0, 1.0, 1.0)
-    assert set(found["seen"]["categories"]) == set(v.CATEGORIES)
+    assert set(found["seen"]["categories"]) == set(v.OBJECT_CATEGORIES)
     assert found["seen"]["categories"]["position"] == {
         "score": 1.0,
         "interval": [1.0, 1.0],

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from i1_bench.scenes import Scene, ScenePixels, Thing, Word, prompts, score_image
-from i1_bench.scenes import vocabulary as v
-from i1_bench.scenes.drawing import draw, draw_right, letter_mask, shape_mask
+from i1_bench.scenes.drawing import canonical_letter, canonical_shape, draw, draw_right
 from i1_bench.scenes.evaluation import scenes_prompts
 from i1_bench.testing import JudgeSuite
 from i1_hooks import UserError
+from i1_scenes import vocabulary as v
 from PIL import Image
 from scipy import ndimage
 
@@ -15,12 +15,12 @@ GREY = (230, 230, 230)
 
 
 def one(shape="star", colour="red", size=24, x=32, y=32):
-    return shape_mask(shape), colour, size, x, y
+    return canonical_shape(shape), colour, size, x, y
 
 
 def word(text, colour="red", y=32, pitch=15):
     start = 32 - pitch / 2 * (len(text) - 1)
-    return [(letter_mask(letter), colour, 15, start + pitch * k, y) for k, letter in enumerate(text)]
+    return [(canonical_letter(letter), colour, 15, start + pitch * k, y) for k, letter in enumerate(text)]
 
 
 def picture(*placed, ground=GREY):
@@ -59,7 +59,7 @@ def test_right_pictures_of_every_category_are_right(sigma, blur, least):
     rng = np.random.default_rng(1)
     asked = scenes_prompts(20, 0)
     verdicts = [score_image(degraded(draw_right(p.spec, rng), rng, sigma, blur), p.spec) for p in asked]
-    for category in (*v.CATEGORIES, v.WORDS):
+    for category in v.CATEGORIES:
         rights = [verdict.right for p, verdict in zip(asked, verdicts, strict=True) if p.category == category]
         assert np.mean(rights) >= least, category
 
@@ -99,11 +99,11 @@ WRONG = {
     "shape": (ONE_STAR, [one("circle")]),
     "upside down": (
         Scene(things=(Thing(shape="triangle"),)),
-        [(shape_mask("triangle")[::-1], "red", 24, 32, 32)],
+        [(canonical_shape("triangle")[::-1], "red", 24, 32, 32)],
     ),
     "half a shape": (
         Scene(things=(Thing(shape="circle"),)),
-        [(shape_mask("circle") & (np.arange(384) < 192), "red", 30, 32, 32)],
+        [(canonical_shape("circle") & (np.arange(384) < 192), "red", 30, 32, 32)],
     ),
     "too many": (THREE, several("cross", CORNERS)),
     "too few": (THREE, several("cross", CORNERS[:2])),
@@ -138,7 +138,10 @@ WRONG = {
     "letters reversed": (CAT, word("TAC", "blue")),
     "word of another colour": (CAT, word("CAT", "purple")),
     "word of two colours": (CAT, [*word("CAT", "blue")[:2], word("CAT", "red")[2]]),
-    "letter turned over": (CAT, [*word("CAT", "blue")[:2], (letter_mask("T")[::-1], "blue", 15, 47, 32)]),
+    "letter turned over": (
+        CAT,
+        [*word("CAT", "blue")[:2], (canonical_letter("T")[::-1], "blue", 15, 47, 32)],
+    ),
     "word with an object": (CAT, [*word("CAT", "blue"), one("circle", "red", 10, 32, 56)]),
     "letters not on a line": (CAT, [*word("CA", "blue"), word("CAT", "blue", 52)[2]]),
     "object instead of a word": (CAT, [one("star", "blue")]),
@@ -175,7 +178,7 @@ def test_reasons(image, scene, reason):
 
 def test_a_prompt_is_wrong_for_the_picture_of_another_one():
     rng = np.random.default_rng(3)
-    for category in (*v.CATEGORIES, v.WORDS):
+    for category in v.CATEGORIES:
         asked = prompts("seen", category, 8, 0)
         for shown in asked:
             image = draw_right(shown.spec, rng)

@@ -2,18 +2,18 @@ import itertools
 
 import pytest
 from i1_bench.scenes import Scene, Thing, Word, prompts
-from i1_bench.scenes import vocabulary as v
-from i1_bench.scenes.word_list import UNSEEN_WORDS, WORD_LIST
 from i1_hooks import UserError
+from i1_scenes import vocabulary as v
+from i1_scenes.words import HELD_OUT_WORDS, WORD_LIST
 
-ALL = (*v.CATEGORIES, v.WORDS)
+ALL = v.CATEGORIES
 
 
 def held_out(prompt):
     """Counts, independently of the enumeration, the held-out combinations that a prompt names."""
     scene = prompt.spec
     if scene.word:
-        return scene.word.text in UNSEEN_WORDS
+        return scene.word.text in HELD_OUT_WORDS
     things = scene.things
     found = sum((t.colour, t.shape) in v.HELD_OUT_COLOUR_SHAPES for t in things)
     found += sum((t.shape, t.place) in v.HELD_OUT_PLACES for t in things)
@@ -59,8 +59,8 @@ def test_prompts_are_used_evenly(split, category, number):
 
 
 def test_words_are_used_evenly():
-    texts = [prompt.spec.word.text for prompt in prompts("unseen", "words", len(UNSEEN_WORDS), 0)]
-    assert sorted(texts) == sorted(UNSEEN_WORDS)
+    texts = [prompt.spec.word.text for prompt in prompts("unseen", "words", len(HELD_OUT_WORDS), 0)]
+    assert sorted(texts) == sorted(HELD_OUT_WORDS)
     assert len(WORD_LIST) == len(set(WORD_LIST))
     assert all(
         word.isascii() and word.isalpha() and word.isupper() and 2 <= len(word) <= 4 for word in WORD_LIST

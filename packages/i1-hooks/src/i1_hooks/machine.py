@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 DISTRIBUTIONS = (
-    *("i1-hooks", "i1-model", "i1-data", "i1-train", "i1-sample", "i1-bench", "i1-study"),
+    *("i1-hooks", "i1-scenes", "i1-model", "i1-data", "i1-train", "i1-sample", "i1-bench", "i1-study"),
     *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy", "pillow"),
     *("safetensors", "transformers", "torch"),
 )

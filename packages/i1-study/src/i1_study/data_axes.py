@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from i1_data.config import DataConfig
 from i1_data.mixings import BySizeMixing, EqualMixing, MixingConfig
 from i1_data.scenes.source import ScenesSource
-from i1_data.scenes.vocabulary import CATEGORIES
+from i1_scenes.vocabulary import CATEGORIES
 from i1_train.config import TrainConfig
 
 from i1_study.base import Arm, Published, StudyConfig

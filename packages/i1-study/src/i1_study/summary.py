@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from i1_bench.scenes.vocabulary import WORDS
+from i1_scenes.vocabulary import WORDS
 
 from i1_study.base import Published
 from i1_study.statistics import Estimate, estimate, verdict

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from i1_scenes import vocabulary as v
+
 from i1_bench.benchmarks import Benchmark, BenchmarkConfig, Prompt, Request
 from i1_bench.judges import Judge, JudgeConfig, Verdict
-from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.evaluation import scenes_prompts, summarise
 from i1_bench.scenes.judge import ScenePixels
 
@@ -58,7 +59,7 @@ class Scenes(Benchmark):
     def headline(self, scores: Mapping[str, Any]) -> str:
         """Returns a table: a row for each category, a column for each split, then the means."""
         lines = [f"{'':14}{'seen':>8}{'unseen':>8}"]
-        for category in v.CATEGORIES:
+        for category in v.OBJECT_CATEGORIES:
             values = (scores[split]["categories"][category]["score"] for split in v.SPLITS)
             lines.append(f"{category:14}" + "".join(f"{value:8.3f}" for value in values))
         lines.append(f"{'score':14}" + "".join(f"{scores[split]['score']:8.3f}" for split in v.SPLITS))

@@ -1,73 +1,36 @@
-"""Canonical masks of shapes and letters, and right pictures drawn with them."""
+"""Right pictures of scenes, drawn with canonical masks of shapes and letters."""
 
 from __future__ import annotations
 
-import functools
-import math
-
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from i1_scenes import vocabulary as v
+from i1_scenes.letters import letter_mask
+from i1_scenes.painting import paint
+from i1_scenes.shapes import shape_mask
 
-from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.prompt_set import Scene
 
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 FINE = 256
-"""Pixels across the box of a canonical shape, or across the em of a canonical letter."""
+"""Pixels across the square of a canonical shape, or across the em of a canonical letter."""
 PAD = 64
 """Empty pixels on each side of it."""
-_CANVAS = (FINE + 2 * PAD, FINE + 2 * PAD)
 
 
-def _star(centre: float, radius: float) -> list[tuple[float, float]]:
-    points = []
-    for corner in range(10):
-        reach = radius if corner % 2 == 0 else 0.45 * radius
-        angle = math.pi * corner / 5
-        points.append((centre + reach * math.sin(angle), centre - reach * math.cos(angle)))
-    return points
+def canonical_shape(shape: str) -> np.ndarray:
+    """Returns the canonical mask of a shape, bool (384, 384); the shape fills the inner square."""
+    return shape_mask(shape, FINE, PAD)
 
 
-@functools.cache
-def shape_mask(shape: str) -> np.ndarray:
-    """Returns the canonical mask of a shape, bool (384, 384); its box is the inner square."""
-    canvas = Image.new("1", _CANVAS)
-    draw = ImageDraw.Draw(canvas)
-    first, last, middle = PAD, PAD + FINE - 1, PAD + FINE / 2
-    if shape in ("circle", "ring"):
-        draw.ellipse((first, first, last, last), fill=1)
-        if shape == "ring":
-            quarter = FINE // 4
-            draw.ellipse((first + quarter, first + quarter, last - quarter, last - quarter), fill=0)
-    elif shape == "square":
-        draw.rectangle((first, first, last, last), fill=1)
-    elif shape == "triangle":
-        draw.polygon([(middle, first), (last, last), (first, last)], fill=1)
-    elif shape == "star":
-        draw.polygon(_star(middle, FINE / 2), fill=1)
-    else:
-        assert shape == "cross", shape
-        near, far = first + round(0.32 * FINE), last - round(0.32 * FINE)
-        draw.rectangle((near, first, far, last), fill=1)
-        draw.rectangle((first, near, last, far), fill=1)
-    return np.asarray(canvas)
-
-
-@functools.cache
-def letter_mask(letter: str) -> np.ndarray:
-    """Returns the canonical mask of a letter in Pillow's built-in font; the inner square is the em."""
-    canvas = Image.new("L", _CANVAS)
-    font = ImageFont.load_default(size=FINE)
-    baseline = PAD + round(0.75 * FINE)
-    ImageDraw.Draw(canvas).text((canvas.width / 2, baseline), letter, fill=255, font=font, anchor="ms")
-    return np.asarray(canvas) > 127
+def canonical_letter(letter: str) -> np.ndarray:
+    """Returns the canonical mask of a letter, bool (384, 384); the inner square is the em."""
+    return letter_mask(letter, FINE, PAD)
 
 
 def stamp(mask: np.ndarray, size: float, x: float, y: float, pixels: int = v.SIZE) -> np.ndarray:
     """Returns the coverage of a canonical mask in a picture, float32 (pixels, pixels) in [0, 1].
 
     Args:
-        mask: of `shape_mask` or `letter_mask`.
+        mask: of `canonical_shape` or `canonical_letter`.
         size: pixels across its inner square.
         x: column of the centre of that square, in pixels from the left edge of the picture.
         y: row of that centre.
@@ -96,8 +59,7 @@ def draw(
     picture = np.empty((v.SIZE, v.SIZE, 3), np.float32)
     picture[:] = background
     for mask, colour, size, x, y in placed:
-        coverage = stamp(mask, size, x, y)[..., None]
-        picture += coverage * (np.asarray(v.COLOURS[colour], np.float32) - picture)
+        paint(picture, stamp(mask, size, x, y), colour)
     return np.rint(picture).astype(np.uint8)
 
 
@@ -117,7 +79,7 @@ def draw_right(scene: Scene, rng: np.random.Generator) -> np.ndarray:
         colour = scene.word.colour or str(rng.choice(colours))
         start, y = 32 - 7.5 * (len(scene.word.text) - 1), 32 + float(rng.integers(-6, 7))
         cells = enumerate(scene.word.text)
-        return draw([(letter_mask(a), colour, 15, start + 15 * k, y) for k, a in cells], (r, g, b))
+        return draw([(canonical_letter(a), colour, 15, start + 15 * k, y) for k, a in cells], (r, g, b))
     shared = str(rng.choice(colours))
     kinds = [(t.shape, t.colour or shared) for t in scene.things for _ in range(t.count)]
     if len(kinds) == 1:
@@ -136,7 +98,7 @@ def draw_right(scene: Scene, rng: np.random.Generator) -> np.ndarray:
     return draw(
         [
             (
-                shape_mask(shape),
+                canonical_shape(shape),
                 colour,
                 float(sizes[k]),
                 centres[k][0] + float(jitter[k][0]),

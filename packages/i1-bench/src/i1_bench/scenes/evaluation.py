@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from i1_hooks import UserError
+from i1_scenes import vocabulary as v
 
 from i1_bench.benchmarks import Prompt
 from i1_bench.judges import Verdict
-from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.judge import score_image
 from i1_bench.scenes.prompt_set import prompts
 from i1_bench.scoring import mean_over_groups, result_line
@@ -24,9 +24,7 @@ def scenes_prompts(images_per_category: int, seed: int, splits: Sequence[str] = 
     if images_per_category < 1:
         raise UserError(f"images per category {images_per_category}: expected at least 1")
     groups = [
-        prompts(split, category, images_per_category, seed)
-        for split in splits
-        for category in (*v.CATEGORIES, v.WORDS)
+        prompts(split, category, images_per_category, seed) for split in splits for category in v.CATEGORIES
     ]
     return [group[i] for i in range(images_per_category) for group in groups]
 

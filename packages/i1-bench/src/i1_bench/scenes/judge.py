@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from i1_hooks import UserError
+from i1_scenes import vocabulary as v
 from PIL import Image
 
 from i1_bench.judges import Judge, JudgeConfig, Verdict, check_image
 from i1_bench.scenes import letters
-from i1_bench.scenes import vocabulary as v
 from i1_bench.scenes.objects import Measured, measure
 from i1_bench.scenes.prompt_set import Scene, Thing, Word
 from i1_bench.scenes.regions import MIN_BACKGROUND, Region, background, blended_colour, regions

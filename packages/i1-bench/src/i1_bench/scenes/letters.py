@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-from i1_bench.scenes.drawing import FINE, letter_mask
+from i1_bench.scenes.drawing import FINE, canonical_letter
 from i1_bench.scenes.regions import CONTRAST, Region
 from i1_bench.scenes.templates import letter_bank
 
@@ -25,7 +25,7 @@ _SCALES = (0.88, 0.94, 1.0, 1.06, 1.12)
 
 @functools.cache
 def _capital_height() -> float:
-    rows = np.nonzero(letter_mask("H").any(1))[0]
+    rows = np.nonzero(canonical_letter("H").any(1))[0]
     return (np.ptp(rows) + 1) / FINE
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from i1_hooks import UserError, unknown
+from i1_scenes import vocabulary as v
+from i1_scenes.wording import plural, with_article
+from i1_scenes.words import HELD_OUT_WORDS, WORD_LIST
 
 from i1_bench.benchmarks import Prompt
-from i1_bench.scenes import vocabulary as v
-from i1_bench.scenes.word_list import UNSEEN_WORDS, WORD_LIST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Scene:
 
     Attributes:
         things: the objects; empty for a written word.
-        relation: how the first thing stands to the second, one of `vocabulary.RELATIONS`.
+        relation: how the first thing stands to the second, one of `i1_scenes.vocabulary.RELATIONS`.
         word: the written word, when there are no things.
     """
 
@@ -54,21 +55,13 @@ class Scene:
             raise UserError(f"scene {self!r}: a relation needs two things of count 1")
 
 
-def _article(noun_phrase: str) -> str:
-    return f"{'an' if noun_phrase[0] in 'aeiou' else 'a'} {noun_phrase}"
-
-
 def _thing_text(thing: Thing) -> str:
     noun = thing.shape if thing.colour is None else f"{thing.colour} {thing.shape}"
-    return _article(noun) if thing.place is None else f"{_article(noun)} {v.PLACES[thing.place]}"
-
-
-def _plural(shape: str) -> str:
-    return f"{shape}es" if shape.endswith("s") else f"{shape}s"
+    return with_article(noun) if thing.place is None else f"{with_article(noun)} {v.PLACES[thing.place]}"
 
 
 def _count_text(thing: Thing) -> str:
-    noun = thing.shape if thing.count == 1 else _plural(thing.shape)
+    noun = thing.shape if thing.count == 1 else plural(thing.shape)
     return " ".join(part for part in (v.NUMBERS[thing.count], thing.colour, noun) if part)
 
 
@@ -87,7 +80,7 @@ def _two_objects() -> Iterator[Candidate]:
     for first, second in itertools.permutations(v.SHAPES, 2):
         scene = Scene(things=(Thing(shape=first), Thing(shape=second)))
         held_out = frozenset({first, second}) in v.HELD_OUT_PAIRS
-        yield f"{_article(first)} and {_article(second)}", scene, held_out
+        yield f"{with_article(first)} and {with_article(second)}", scene, held_out
 
 
 def _counting() -> Iterator[Candidate]:
@@ -123,7 +116,7 @@ def _position() -> Iterator[Candidate]:
     coloured = [pair for pair in _coloured_pairs() if not _num_held_out(pair)]
     for (first, second), relation in itertools.product(plain + coloured, v.RELATIONS):
         text = f"{_thing_text(first)} {relation} {_thing_text(second)}"
-        held_out = v.relation_held_out(first.shape, relation, second.shape)
+        held_out = v.is_held_out_relation(first.shape, relation, second.shape)
         yield text, Scene(things=(first, second), relation=relation), held_out
 
 
@@ -137,7 +130,7 @@ def _words() -> Iterator[Candidate]:
     for text, colour in itertools.product(WORD_LIST, (None, *v.COLOURS)):
         suffix = "" if colour is None else f" in {colour}"
         scene = Scene(word=Word(text=text, colour=colour))
-        yield f'the word "{text}"{suffix}', scene, text in UNSEEN_WORDS
+        yield f'the word "{text}"{suffix}', scene, text in HELD_OUT_WORDS
 
 
 _CANDIDATES: dict[str, Callable[[], Iterator[Candidate]]] = {
@@ -171,7 +164,7 @@ def prompts(split: str, category: str, n: int, seed: int) -> list[Prompt]:
 
     Args:
         split: `"seen"` or `"unseen"`: without or with a combination that is held out of training.
-        category: one of `vocabulary.CATEGORIES` or `"words"`.
+        category: one of `i1_scenes.vocabulary.CATEGORIES`.
         n: how many.
         seed: of the order.
 

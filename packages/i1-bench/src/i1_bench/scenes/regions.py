@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from i1_scenes import vocabulary as v
 from scipy import ndimage
-
-from i1_bench.scenes import vocabulary as v
 
 CONTRAST = 42.0
 """RGB distance from the background where a region starts; the palest colour, pink, lies at least 90 away."""

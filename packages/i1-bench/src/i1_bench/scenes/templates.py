@@ -6,10 +6,11 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+from i1_scenes import vocabulary as v
+from i1_scenes.letters import ALPHABET
 from scipy import ndimage
 
-from i1_bench.scenes import vocabulary as v
-from i1_bench.scenes.drawing import ALPHABET, FINE, letter_mask, shape_mask
+from i1_bench.scenes.drawing import FINE, canonical_letter, canonical_shape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +82,10 @@ def _bank(names: tuple[str, ...], masks: list[np.ndarray]) -> Bank:
 @functools.cache
 def shape_bank() -> Bank:
     """Returns the templates of the six shapes."""
-    return _bank(v.SHAPES, [shape_mask(shape) for shape in v.SHAPES])
+    return _bank(v.SHAPES, [canonical_shape(shape) for shape in v.SHAPES])
 
 
 @functools.cache
 def letter_bank() -> Bank:
     """Returns the templates of the 26 capital letters; the inner square is the em."""
-    return _bank(tuple(ALPHABET), [letter_mask(letter) for letter in ALPHABET])
+    return _bank(tuple(ALPHABET), [canonical_letter(letter) for letter in ALPHABET])

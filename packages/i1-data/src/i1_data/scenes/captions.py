@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from random import Random
 
+from i1_scenes.vocabulary import INVERSE, NUMBERS, PLACES
+from i1_scenes.wording import plural, with_article
+
 from i1_data.scenes.layout import Scene, Thing
-from i1_data.scenes.vocabulary import COUNTS, INVERSE
 
 PHRASE = {"left of": "to the left of", "right of": "to the right of", "above": "above", "below": "below"}
 SYNONYM = {"left of": "left of", "right of": "right of", "above": "over", "below": "under"}
-WHERE = {
-    "left": "on the left",
-    "right": "on the right",
-    "top": "at the top",
-    "bottom": "at the bottom",
-    "middle": "in the middle",
-}
 FRAMES = ("a picture of {}", "an image of {}", "{} on a light background", "the picture shows {}")
 LONG = (
     "the picture shows {} on a plain light background",
@@ -35,7 +30,7 @@ def describe(scene: Scene, rng: Random) -> str:
     thing = scene.objects[0]
     name = _name(thing, coloured=scene.category == "colors" or rng.random() < 0.3)
     if scene.place:
-        where = WHERE[scene.place]
+        where = PLACES[scene.place]
         form = rng.choice(
             ("{} {}", "{} {}", "{} {} of the picture", "the picture shows {} {}", "there is {} {}")
         )
@@ -49,24 +44,16 @@ def _frame(text: str, rng: Random) -> str:
     return rng.choice(FRAMES if rng.random() < 0.6 else LONG).format(text)
 
 
-def _article(text: str) -> str:
-    return f"an {text}" if text[0] in "aeiou" else f"a {text}"
-
-
 def _name(thing: Thing, *, coloured: bool) -> str:
-    return _article(f"{thing.colour} {thing.shape}" if coloured else thing.shape)
-
-
-def _plural(shape: str) -> str:
-    return f"{shape}es" if shape == "cross" else f"{shape}s"
+    return with_article(f"{thing.colour} {thing.shape}" if coloured else thing.shape)
 
 
 def _counted(scene: Scene, rng: Random) -> str:
     thing, count = scene.objects[0], len(scene.objects)
-    noun = thing.shape if count == 1 else _plural(thing.shape)
+    noun = thing.shape if count == 1 else plural(thing.shape)
     if rng.random() < 0.4:
         noun = f"{thing.colour} {noun}"
-    number = COUNTS[count - 1] if rng.random() < 0.8 else str(count)
+    number = NUMBERS[count] if rng.random() < 0.8 else str(count)
     return f"{number} {noun}"
 
 

@@ -5,28 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from i1_data.scenes.vocabulary import (
-    COLOURS,
-    HELD_COLOUR_SHAPE,
-    HELD_COUNT_SHAPE,
-    HELD_PLACE_SHAPE,
-    HELD_SHAPE_PAIR,
-    HELD_WORDS,
-    PLACES,
-    RELATIONS,
-    SHAPES,
-    WORDS,
-    is_held_relation,
-)
+from i1_scenes import vocabulary as v
+from i1_scenes.letters import ALPHABET
+from i1_scenes.words import HELD_OUT_WORDS, TRAINING_WORDS
 
-IMAGE_SIZE = 64
 MARGIN = 2
 GAP = 3
-TRAINING_WORDS = tuple(word for word in WORDS if word not in HELD_WORDS)
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 GRID = 8
 """Centres lie in the middle of the cells of this many pixels; a small model then has few distinct edges."""
-SIZE = 20
+OBJECT_SIZE = 20
 """Height and width of an object in pixels."""
 LOW, HIGH = 24, 40
 """Centres up to LOW lie in the first third of an axis, from HIGH on in the last."""
@@ -55,8 +42,8 @@ class Scene:
     relation: str = ""
     word: str = ""
     word_colour: str = "black"
-    word_x: int = IMAGE_SIZE // 2
-    word_y: int = IMAGE_SIZE // 2
+    word_x: int = v.SIZE // 2
+    word_y: int = v.SIZE // 2
 
 
 def draw_scene(category: str, rng: Random) -> Scene:
@@ -80,8 +67,8 @@ def draw_scene(category: str, rng: Random) -> Scene:
 
 def _kind(rng: Random) -> tuple[str, str]:
     while True:
-        shape, colour = rng.choice(SHAPES), rng.choice(tuple(COLOURS))
-        if (colour, shape) not in HELD_COLOUR_SHAPE:
+        shape, colour = rng.choice(v.SHAPES), rng.choice(tuple(v.COLOURS))
+        if (colour, shape) not in v.HELD_OUT_COLOUR_SHAPES:
             return shape, colour
 
 
@@ -99,15 +86,15 @@ def places_of(x: float, y: float) -> set[str]:
     return places
 
 
-def _coordinate(rng: Random, low: int = 0, high: int = IMAGE_SIZE) -> int:
-    low, high = max(low, MARGIN + SIZE // 2), min(high, IMAGE_SIZE - MARGIN - SIZE // 2)
-    return rng.choice([x for x in range(GRID // 2, IMAGE_SIZE, GRID) if low <= x <= high])
+def _coordinate(rng: Random, low: int = 0, high: int = v.SIZE) -> int:
+    low, high = max(low, MARGIN + OBJECT_SIZE // 2), min(high, v.SIZE - MARGIN - OBJECT_SIZE // 2)
+    return rng.choice([x for x in range(GRID // 2, v.SIZE, GRID) if low <= x <= high])
 
 
 def _single(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
     shape, colour = _kind(rng)
     if category == "single_object" and rng.random() < 0.6:
-        allowed = [p for p in PLACES if (p, shape) not in HELD_PLACE_SHAPE]
+        allowed = [p for p in v.PLACES if (shape, p) not in v.HELD_OUT_PLACES]
         place = rng.choice(allowed)
         x, y = _coordinate(rng, *MIDDLE), _coordinate(rng, *MIDDLE)
         if place == "left":
@@ -118,24 +105,24 @@ def _single(category: str, background: tuple[int, int, int], rng: Random) -> Sce
             y = _coordinate(rng, high=LOW)
         elif place == "bottom":
             y = _coordinate(rng, low=HIGH)
-        return Scene(category, background, (Thing(shape, colour, SIZE, x, y),), place=place)
+        return Scene(category, background, (Thing(shape, colour, OBJECT_SIZE, x, y),), place=place)
     return Scene(category, background, (_anywhere(shape, colour, rng),))
 
 
 def _anywhere(shape: str, colour: str, rng: Random) -> Thing:
     while True:
         x, y = _coordinate(rng), _coordinate(rng)
-        if not any((place, shape) in HELD_PLACE_SHAPE for place in places_of(x, y)):
-            return Thing(shape, colour, SIZE, x, y)
+        if not any((shape, place) in v.HELD_OUT_PLACES for place in places_of(x, y)):
+            return Thing(shape, colour, OBJECT_SIZE, x, y)
 
 
 def _pair(category: str, background: tuple[int, int, int], rng: Random) -> Scene:
     while True:
         (shape, colour), (other, other_colour) = _kind(rng), _kind(rng)
-        relation = rng.choice(RELATIONS)
-        if shape == other or frozenset({shape, other}) in HELD_SHAPE_PAIR:
+        relation = rng.choice(v.RELATIONS)
+        if shape == other or frozenset({shape, other}) in v.HELD_OUT_PAIRS:
             continue
-        if is_held_relation(shape, relation, other):
+        if v.is_held_out_relation(shape, relation, other):
             continue
         x, y = _coordinate(rng), _coordinate(rng)
         other_x, other_y = _coordinate(rng), _coordinate(rng)
@@ -144,9 +131,12 @@ def _pair(category: str, background: tuple[int, int, int], rng: Random) -> Scene
         else:
             along = (other_x - x) if relation == "left of" else (other_y - y)
         across = abs(y - other_y) if relation in ("left of", "right of") else abs(x - other_x)
-        if along < SIZE + GAP or along < 1.7 * across:
+        if along < OBJECT_SIZE + GAP or along < 1.7 * across:
             continue
-        things = (Thing(shape, colour, SIZE, x, y), Thing(other, other_colour, SIZE, other_x, other_y))
+        things = (
+            Thing(shape, colour, OBJECT_SIZE, x, y),
+            Thing(other, other_colour, OBJECT_SIZE, other_x, other_y),
+        )
         return Scene(category, background, things, relation=relation)
 
 
@@ -154,13 +144,13 @@ def _several(background: tuple[int, int, int], rng: Random) -> Scene:
     while True:
         shape, colour = _kind(rng)
         count = rng.choice((1, 2, 2, 3, 3, 4, 4))
-        if (count, shape) in HELD_COUNT_SHAPE:
+        if (count, shape) in v.HELD_OUT_COUNTS:
             continue
         if count == 1:
             return Scene("counting", background, (_anywhere(shape, colour, rng),))
         things: list[Thing] = []
         for _ in range(40):
-            thing = Thing(shape, colour, SIZE, _coordinate(rng), _coordinate(rng))
+            thing = Thing(shape, colour, OBJECT_SIZE, _coordinate(rng), _coordinate(rng))
             if all(_apart(thing, other) for other in things):
                 things.append(thing)
             if len(things) == count:
@@ -177,12 +167,12 @@ def _word(background: tuple[int, int, int], rng: Random) -> Scene:
         word = rng.choice(TRAINING_WORDS)
     else:
         word = ""
-        while not word or word in HELD_WORDS:
-            word = "".join(rng.choice(LETTERS) for _ in range(rng.choice((2, 3, 3, 4, 4))))
+        while not word or word in HELD_OUT_WORDS:
+            word = "".join(rng.choice(ALPHABET) for _ in range(rng.choice((2, 3, 3, 4, 4))))
     return Scene(
         "words",
         background,
         word=word,
-        word_colour=rng.choice(tuple(COLOURS)),
-        word_y=IMAGE_SIZE // 2 + GRID * rng.randint(-2, 2),
+        word_colour=rng.choice(tuple(v.COLOURS)),
+        word_y=v.SIZE // 2 + GRID * rng.randint(-2, 2),
     )

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from random import Random
 
 from i1_hooks import UserError
+from i1_scenes.vocabulary import CATEGORIES
 
 from i1_data.scenes.captions import describe
 from i1_data.scenes.layout import draw_scene
 from i1_data.scenes.render import render
-from i1_data.scenes.vocabulary import CATEGORIES
 from i1_data.sources.base import Record, SourceConfig
 
 WEIGHTS = (0.04, 0.2, 0.18, 0.04, 0.23, 0.26, 0.05)

@@ -1,4 +1,4 @@
-"""What scenes are made of, and the combinations that training never shows."""
+"""What scenes are made of, and the combinations that are held out of training."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ SIZE = 64
 """Height and width of a scene in pixels."""
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
-COLOURS = {
+COLOURS: dict[str, tuple[int, int, int]] = {
     "red": (220, 40, 40),
     "orange": (245, 140, 30),
     "yellow": (240, 210, 40),
@@ -16,6 +16,7 @@ COLOURS = {
     "pink": (245, 130, 190),
     "black": (30, 30, 30),
 }
+"""Colour names and their sRGB values, 0 to 255."""
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 PLACES = {
     "left": "on the left",
@@ -24,13 +25,17 @@ PLACES = {
     "bottom": "at the bottom",
     "middle": "in the middle",
 }
+"""Places of an object in the picture, and how a caption names them."""
 RELATIONS = ("left of", "right of", "above", "below")
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+"""The relation of B to A for each relation of A to B."""
 
-CATEGORIES = ("single_object", "two_objects", "counting", "colors", "position", "color_attr")
-"""The six object categories; `words` stands apart."""
+OBJECT_CATEGORIES = ("single_object", "two_objects", "counting", "colors", "position", "color_attr")
 WORDS = "words"
+"""The category of written words."""
+CATEGORIES = (*OBJECT_CATEGORIES, WORDS)
 SPLITS = ("seen", "unseen")
+"""Prompts without and with a combination that is held out of training."""
 
 HELD_OUT_COLOUR_SHAPES = frozenset(
     {
@@ -52,15 +57,12 @@ HELD_OUT_RELATIONS = frozenset(
         ("cross", "left of", "ring"),
     }
 )
-"""Each with its inverse, which is the same geometry."""
+"""Each stands for its inverse too, which is the same arrangement; see `is_held_out_relation`."""
 HELD_OUT_COUNTS = frozenset({(2, "triangle"), (3, "star"), (4, "circle")})
 HELD_OUT_PLACES = frozenset({("star", "left"), ("circle", "top"), ("square", "right"), ("cross", "bottom")})
 
 
-def relation_held_out(first: str, relation: str, second: str) -> bool:
-    """Returns whether "first relation second" names a held-out geometry, either way round."""
-    return (first, relation, second) in HELD_OUT_RELATIONS or (
-        second,
-        INVERSE[relation],
-        first,
-    ) in HELD_OUT_RELATIONS
+def is_held_out_relation(first: str, relation: str, second: str) -> bool:
+    """Tells whether "first relation second" names an arrangement held out of training, either way round."""
+    inverse = (second, INVERSE[relation], first)
+    return (first, relation, second) in HELD_OUT_RELATIONS or inverse in HELD_OUT_RELATIONS

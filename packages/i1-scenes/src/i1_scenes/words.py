@@ -1,4 +1,4 @@
-"""The written words that prompts ask for."""
+"""The words that scenes show in writing."""
 
 from __future__ import annotations
 
@@ -13,5 +13,6 @@ _WORDS = (
     "YOU ZEBU ZERO ZOO "
 )
 WORD_LIST = tuple(_WORDS.split())
-UNSEEN_WORDS = frozenset(WORD_LIST[2::5])
-"""Every fifth word: held out of training."""
+HELD_OUT_WORDS = frozenset(WORD_LIST[2::5])
+"""Every fifth word: scored as unseen, never drawn in training."""
+TRAINING_WORDS = tuple(word for word in WORD_LIST if word not in HELD_OUT_WORDS)

@@ -1,0 +1,1 @@
+"""The vocabulary, words and masks of the procedural scenes."""
