@@ -10,6 +10,7 @@ from pathlib import Path
 
 from i1_hooks.errors import UserError, unknown
 from i1_hooks.registry import Registry, get_registry, make_registry, use_registry
+from i1_hooks.text import one_line
 
 HELP = ("-h", "--help")
 EPILOG = """\
@@ -35,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         files, rest = split_global_flags(arguments)
         registry = make_registry(files) if files else get_registry()
         for failure in registry.failures:
-            print(f"i1: warning: {_one_line(failure)}", file=sys.stderr)
+            print(f"i1: warning: {one_line(failure)}", file=sys.stderr)
         with use_registry(registry):
             return run(registry, rest)
     except UserError as error:
-        return _report(f"i1: error: {_one_line(error)}", 2, debug)
+        return _report(f"i1: error: {one_line(error)}", 2, debug)
     except SystemExit as stop:
         return _exit_status(stop)
     except KeyboardInterrupt:
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except Exception as error:  # the last resort: a bug of ours or of a plugin
         hint = "" if debug else "; run again with --debug for the traceback"
-        return _report(f"i1: internal error: {type(error).__name__}: {_one_line(error)}{hint}", 1, debug)
+        return _report(f"i1: internal error: {type(error).__name__}: {one_line(error)}{hint}", 1, debug)
 
 
 def run(registry: Registry, arguments: list[str]) -> int:
@@ -110,10 +111,6 @@ def split_global_flags(arguments: Sequence[str]) -> tuple[list[Path], list[str]]
 
 def _before_separator(arguments: Sequence[str]) -> Sequence[str]:
     return arguments[: arguments.index("--")] if "--" in arguments else arguments
-
-
-def _one_line(message: object) -> str:
-    return " ".join(str(message).split())
 
 
 def _report(line: str, status: int, debug: bool) -> int:

@@ -112,7 +112,7 @@ class Registry:
             other = known.setdefault(registered.component.name, registered)
             if other is not registered:
                 raise UserError(
-                    f"{_noun(registered.kind)} {registered.component.name!r} is offered twice: by "
+                    f"{noun(registered.kind)} {registered.component.name!r} is offered twice: by "
                     f"{other.distribution} and by {source.distribution}; uninstall or rename one"
                 )
 
@@ -140,7 +140,7 @@ class Registry:
         components = self.components(kind)
         if name not in components:
             note = "; ".join(str(failure) for failure in self.failures)
-            raise unknown(_noun(kind), name, components, note=note)
+            raise unknown(noun(kind), name, components, note=note)
         return components[name]
 
     def load(self, kind: str, name: str) -> Any:
@@ -158,7 +158,7 @@ class Registry:
             raise
         except Exception as error:  # plugin code may fail in any way on import
             raise UserError(
-                f"{_noun(kind)} {name!r} of {registered.distribution}: cannot import "
+                f"{noun(kind)} {name!r} of {registered.distribution}: cannot import "
                 f"{registered.component.config!r}: {type(error).__name__}: {error}"
             ) from error
 
@@ -172,20 +172,26 @@ class Registry:
         kind = getattr(config_class, "kind", None)
         if kind not in KINDS:
             raise UserError(f"{place} has no kind of component: subclass the base class of its slot")
-        for name, registered in self._components[kind].items():
-            if registered.component.config == place:
-                return name
+        if registered := self.registered(config_class):
+            return registered.component.name
         raise UserError(
             f"{place} is not registered: return Component(name, {place!r}, summary) "
             f"from the hook i1_{kind} of a plugin"
         )
+
+    def registered(self, config_class: type) -> Registered | None:
+        """Returns the record of a component's configuration class, `None` when no plugin offers it."""
+        place = f"{config_class.__module__}:{config_class.__qualname__}"
+        components = self._components.get(getattr(config_class, "kind", ""), {})
+        return next((found for found in components.values() if found.component.config == place), None)
 
     def installed(self) -> dict[str, str]:
         """Returns distribution and version of every loaded plugin, for runs and checkpoints."""
         return dict(sorted(set(self._origins.values())))
 
 
-def _noun(kind: str) -> str:
+def noun(kind: str) -> str:
+    """Returns the singular of a kind for messages, for example `text encoder` for `text_encoders`."""
     singular = kind.removesuffix("ies") + "y" if kind.endswith("ies") else kind.removesuffix("s")
     return singular.replace("_", " ")
 
