@@ -7,7 +7,7 @@ HERE = Path(__file__).parent
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Runs a golden test on every file of its kind, in the folder `bench` of `I1_GOLDENS` or in our copies."""
+    """Runs a golden test on every file of its kind in `I1_GOLDENS`/bench, or in this package's copies."""
     marker = metafunc.definition.get_closest_marker("golden")
     if marker is not None and "golden_file" in metafunc.fixturenames:
         named = os.environ.get("I1_GOLDENS")

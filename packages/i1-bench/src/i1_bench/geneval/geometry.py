@@ -33,8 +33,8 @@ def _area(low: np.ndarray, high: np.ndarray) -> np.float32:
 def relations(a: np.ndarray, b: np.ndarray, position_threshold: float) -> set[str]:
     """Returns how box `a` stands to box `b`: a set of left of, right of, above and below.
 
-    With the offset `d` between the centres, `r = max(|d| - t (size of a + size of b), 0) sign(d)` on each axis
-    and `u = r / ||d||`, a relation holds when `u` exceeds 0.5 in its direction. Two may hold at once.
+    With the offset `d` between the centres, `r = max(|d| - t (size of a + size of b), 0) sign(d)` on each
+    axis and `u = r / ||d||`, a relation holds when `u` exceeds 0.5 in its direction. Two may hold at once.
 
     Args:
         a: float32, the first four values are the box.
