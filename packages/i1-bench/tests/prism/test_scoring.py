@@ -22,7 +22,7 @@ def test_relaxed_json_is_read(text, value):
     "text", ["", "{", "{a}", "{a: }", "[1 2]", "1 2", "'a", "1_0", "eight", "+true", '{"a: 1}']
 )
 def test_anything_else_is_refused(text):
-    with pytest.raises(ValueError, match="at character|does not end"):
+    with pytest.raises(ValueError, match=r"at character|does not end"):
         parse(text)
 
 
