@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import i1_hooks.plugin
 import pytest
 from i1_hooks import Component, UserError, hookimpl
-from i1_hooks.testing import check_import, check_plugin, temporary_registry
+from i1_hooks.testing import ComponentSuite, check_import, check_plugin, temporary_registry
 
 GOOD = '''
 from dataclasses import dataclass
@@ -96,3 +96,27 @@ def test_check_import(tmp_path, monkeypatch):
         check_import("i1_hooks", forbidden=["pluggy"])
     with pytest.raises(AssertionError, match="import no_such_module fails: ModuleNotFoundError"):
         check_import("no_such_module")
+
+
+def test_the_suite_of_all_components_checks_the_round_trip(tmp_path):
+    file = tmp_path / "odd.py"
+    file.write_text(
+        "from dataclasses import dataclass\n"
+        "from i1_hooks import Component, ComponentConfig, hookimpl\n"
+        "class Base(ComponentConfig, kind='rewriters'): ...\n"
+        "@dataclass(frozen=True, kw_only=True)\n"
+        "class Odd(Base):\n"
+        "    values: tuple[float, ...] = (1.0,)\n"
+        "@hookimpl\n"
+        "def i1_rewriters():\n"
+        "    return [Component('odd', f'{__name__}:Odd', 'odd')]\n"
+    )
+    with temporary_registry(files=[file]) as registry:
+        suite = ComponentSuite()
+        suite.component = registry.load("rewriters", "odd")()
+        suite.test_config_survives_json()
+        suite.component = registry.load("rewriters", "odd")(values=[1.0])
+        with pytest.raises(AssertionError, match=r"values: \[1.0\] becomes \(1.0,\) when it is written"):
+            suite.test_config_survives_json()
+        suite.checks_json = False
+        suite.test_config_survives_json()

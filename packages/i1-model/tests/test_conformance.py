@@ -12,11 +12,11 @@ SMALL = {"hidden_width": 16, "num_heads": 2, "depth": 3}
 
 
 class TestMLPAdapter(AdapterSuite):
-    config = MLPAdapter()
+    component = MLPAdapter()
 
 
 class TestTransformerAdapter(AdapterSuite):
-    config = TransformerAdapter(num_blocks=2, num_heads=2)
+    component = TransformerAdapter(num_blocks=2, num_heads=2)
 
     def test_sizes_that_do_not_fit(self):
         with pytest.raises(UserError, match=r"num_heads 3.*16"):
@@ -26,16 +26,16 @@ class TestTransformerAdapter(AdapterSuite):
 
 
 class TestDualStream(BackboneSuite):
-    config = DualStream(**SMALL, layers="scan")
+    component = DualStream(**SMALL, layers="scan")
 
 
 class TestDualStreamModulated(BackboneSuite):
-    config = DualStream(**SMALL, adaln="time_and_text", long_skip=False)
+    component = DualStream(**SMALL, adaln="time_and_text", long_skip=False)
 
 
 class TestSingleStream(BackboneSuite):
-    config = SingleStream(**SMALL, refiner_layers=1, layers="scan")
+    component = SingleStream(**SMALL, refiner_layers=1, layers="scan")
 
 
 class TestCrossAttention(BackboneSuite):
-    config = CrossAttention(**SMALL, adaln="time", layers="scan")
+    component = CrossAttention(**SMALL, adaln="time", layers="scan")

@@ -11,15 +11,15 @@ from model_goldens import FOLDER
 
 
 class TestLogitNormal(FlowSuite):
-    config = RectifiedFlow()
+    component = RectifiedFlow()
 
 
 class TestUniformShifted(FlowSuite):
-    config = RectifiedFlow(time_law="uniform", shift=0.3)
+    component = RectifiedFlow(time_law="uniform", shift=0.3)
 
 
 class TestPredictData(FlowSuite):
-    config = RectifiedFlow(prediction="x")
+    component = RectifiedFlow(prediction="x")
 
 
 def cases(stem: str) -> tuple[dict, dict]:

@@ -8,23 +8,23 @@ from i1_sample.time_grids import Cosine, LinearQuadratic, Shifted, Uniform
 
 
 class TestUniform(TimeGridSuite):
-    grid = Uniform()
+    component = Uniform()
 
 
 class TestShifted(TimeGridSuite):
-    grid = Shifted()
+    component = Shifted()
 
 
 class TestShiftedTowardsData(TimeGridSuite):
-    grid = Shifted(shift=3.0)
+    component = Shifted(shift=3.0)
 
 
 class TestCosine(TimeGridSuite):
-    grid = Cosine()
+    component = Cosine()
 
 
 class TestLinearQuadratic(TimeGridSuite):
-    grid = LinearQuadratic()
+    component = LinearQuadratic()
 
 
 @pytest.mark.golden

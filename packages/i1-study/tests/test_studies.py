@@ -17,27 +17,27 @@ def test_importing_the_package_imports_nothing_heavy():
 
 
 class TestAdapter(StudySuite):
-    study = AdapterStudy()
+    component = AdapterStudy()
 
 
 class TestLongSkip(StudySuite):
-    study = LongSkipStudy()
+    component = LongSkipStudy()
 
 
 class TestAdaln(StudySuite):
-    study = AdalnStudy()
+    component = AdalnStudy()
 
 
 class TestBackbone(StudySuite):
-    study = BackboneStudy()
+    component = BackboneStudy()
 
 
 class TestPrediction(StudySuite):
-    study = PredictionStudy()
+    component = PredictionStudy()
 
 
 class TestMixing(StudySuite):
-    study = MixingStudy()
+    component = MixingStudy()
 
 
 def test_every_published_difference_has_one_direction():

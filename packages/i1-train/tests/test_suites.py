@@ -18,24 +18,24 @@ from i1_train.testing import LoggerSuite, ObjectiveSuite, OptimizerSuite, Schedu
 
 
 class TestFlowMatching(ObjectiveSuite):
-    config = FlowMatching()
+    component = FlowMatching()
 
 
 class TestFlowMatchingOfData(ObjectiveSuite):
-    config = FlowMatching()
+    component = FlowMatching()
     flow = RectifiedFlow(prediction="x", time_law="uniform")
 
     def test_the_data_itself_has_no_loss(self):
         example = self._draw()
-        np.testing.assert_allclose(self.config.losses(self.flow, example["data"], example), 0, atol=1e-6)
+        np.testing.assert_allclose(self.component.losses(self.flow, example["data"], example), 0, atol=1e-6)
 
 
 class TestAdam(OptimizerSuite):
-    config = Adam(weight_decay=0.01)
+    component = Adam(weight_decay=0.01)
 
 
 class TestMuon(OptimizerSuite):
-    config = Muon(weight_decay=0.01)
+    component = Muon(weight_decay=0.01)
 
     def test_every_layer_is_orthogonalised_by_itself(self):
         """Orthogonal updates of one matrix of a stack do not depend on the other."""
@@ -61,11 +61,11 @@ class TestMuon(OptimizerSuite):
 
 
 class TestAdafactor(OptimizerSuite):
-    config = Adafactor(weight_decay=0.01, min_dim_size_to_factor=4)
+    component = Adafactor(weight_decay=0.01, min_dim_size_to_factor=4)
 
 
 class TestConstant(ScheduleSuite):
-    config = Constant(warmup=10)
+    component = Constant(warmup=10)
 
     def test_values(self):
         schedule = Constant(lr=2.0, warmup=4).build(10)
@@ -74,7 +74,7 @@ class TestConstant(ScheduleSuite):
 
 
 class TestWarmupCosine(ScheduleSuite):
-    config = WarmupCosine(warmup=10)
+    component = WarmupCosine(warmup=10)
 
     def test_values(self):
         schedule = WarmupCosine(lr=2.0, warmup=4, final_lr=1.0).build(12)
@@ -83,7 +83,7 @@ class TestWarmupCosine(ScheduleSuite):
 
 
 class TestWarmupStableDecay(ScheduleSuite):
-    config = WarmupStableDecay(warmup=10, decay=0.2)
+    component = WarmupStableDecay(warmup=10, decay=0.2)
 
     def test_values(self):
         schedule = WarmupStableDecay(lr=2.0, warmup=2, decay=0.4, final_lr=1.0).build(10)
@@ -101,7 +101,7 @@ class TestWarmupStableDecay(ScheduleSuite):
 
 
 class TestWarmRestart(ScheduleSuite):
-    config = WarmRestart(first=WarmupCosine(warmup=2), share=0.4, then=WarmupStableDecay(warmup=5))
+    component = WarmRestart(first=WarmupCosine(warmup=2), share=0.4, then=WarmupStableDecay(warmup=5))
 
     def test_values(self):
         first, then = WarmupStableDecay(lr=2.0, warmup=2, decay=1.0), Constant(lr=1.0, warmup=2)
@@ -116,8 +116,8 @@ class TestWarmRestart(ScheduleSuite):
 
 
 class TestJsonl(LoggerSuite):
-    config = Jsonl()
+    component = Jsonl()
 
 
 class TestTensorBoard(LoggerSuite):
-    config = TensorBoard(every=1)
+    component = TensorBoard(every=1)

@@ -30,7 +30,7 @@ def alone(monkeypatch):
 
 
 class TestMLflow(LoggerSuite):
-    config = MLflow()
+    component = MLflow()
 
 
 def fill(workdir, begin=0, end=4, **settings):

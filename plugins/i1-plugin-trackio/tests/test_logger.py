@@ -29,7 +29,7 @@ def registry():
 
 
 class TestTrackio(LoggerSuite):
-    config = Trackio(project="suite")
+    component = Trackio(project="suite")
 
 
 def fill(workdir, begin=0, end=4, **settings):

@@ -35,7 +35,7 @@ def alone(monkeypatch, tmp_path):
 
 
 class TestWandB(LoggerSuite):
-    config = WandB(mode="offline")
+    component = WandB(mode="offline")
 
 
 def fill(workdir, begin=0, end=4, **settings):

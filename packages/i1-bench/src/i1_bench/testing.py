@@ -9,37 +9,30 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from i1_hooks import UserError, from_dict, to_dict
+from i1_hooks import UserError
+from i1_hooks.testing import ComponentSuite
 
 from i1_bench.benchmarks import BenchmarkConfig
 from i1_bench.judges import Judge, JudgeConfig, Verdict
 
 
-class JudgeSuite:
+class JudgeSuite(ComponentSuite[JudgeConfig]):
     """What every judge must do; subclass it in a test file.
 
     Example:
         class TestMine(JudgeSuite):
-            config = MyJudge()
+            component = MyJudge()
 
             def examples(self):
                 return [(picture, spec, True), (empty_picture, spec, False)]
     """
 
-    config: JudgeConfig
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
     def examples(self) -> Sequence[tuple[np.ndarray, Any, bool]]:
         """Returns pictures, uint8 (H, W, 3), each with a spec and whether it shows that; some of both."""
         raise NotImplementedError(f"{type(self).__name__}.examples")
 
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(JudgeConfig, to_dict(self.config)) == self.config
-
     def test_right_and_wrong_are_told_apart(self) -> None:
-        judge = self.config.build()
+        judge = self.component.build()
         assert isinstance(judge, Judge)
         examples = self.examples()
         assert {right for _, _, right in examples} == {True, False}, "examples of both kinds are needed"
@@ -47,7 +40,7 @@ class JudgeSuite:
             assert judge.judge(image, spec).right == right, f"example {number}"
 
     def test_a_verdict_is_complete(self) -> None:
-        judge = self.config.build()
+        judge = self.component.build()
         for image, spec, _ in self.examples():
             verdict = judge.judge(image, spec)
             assert isinstance(verdict, Verdict)
@@ -55,14 +48,14 @@ class JudgeSuite:
             json.dumps(verdict.seen, allow_nan=False)
 
     def test_judging_repeats_and_leaves_the_picture_alone(self) -> None:
-        judge = self.config.build()
+        judge = self.component.build()
         for image, spec, _ in self.examples():
             before = image.copy()
             assert judge.judge(image, spec) == judge.judge(image, spec)
             np.testing.assert_array_equal(image, before)
 
     def test_what_is_no_picture_is_refused(self) -> None:
-        judge, spec = self.config.build(), self.examples()[0][1]
+        judge, spec = self.component.build(), self.examples()[0][1]
         no_pictures: list[Any] = [None, np.zeros((8, 8)), np.zeros((8, 8, 3)), np.zeros((8, 8, 4), np.uint8)]
         for image in no_pictures:
             try:
@@ -72,24 +65,16 @@ class JudgeSuite:
             raise AssertionError(f"judged {type(image).__name__} {getattr(image, 'shape', '')} as a picture")
 
 
-class BenchmarkSuite:
+class BenchmarkSuite(ComponentSuite[BenchmarkConfig]):
     """What every benchmark must do; subclass it in a test file.
 
     Example:
         class TestMine(BenchmarkSuite):
-            config = MyBenchmark()
+            component = MyBenchmark()
     """
 
-    config: BenchmarkConfig
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(BenchmarkConfig, to_dict(self.config)) == self.config
-
     def test_every_picture_has_its_own_file_and_noise(self) -> None:
-        requests = self.config.build().requests(3, seed=0)
+        requests = self.component.build().requests(3, seed=0)
         assert len({request.path for request in requests}) == len(requests) > 0
         assert len({request.noise for request in requests}) == len(requests)
         for request in requests:
@@ -99,16 +84,16 @@ class BenchmarkSuite:
             assert request.prompt.text
 
     def test_requests_repeat(self) -> None:
-        assert self.config.build().requests(3, seed=5) == self.config.build().requests(3, seed=5)
+        assert self.component.build().requests(3, seed=5) == self.component.build().requests(3, seed=5)
 
     def test_a_larger_run_contains_the_smaller_one(self) -> None:
-        benchmark = self.config.build()
+        benchmark = self.component.build()
         larger = {request.path: request for request in benchmark.requests(3, seed=1)}
         for request in benchmark.requests(2, seed=1):
             assert larger[request.path] == request
 
     def test_scores_of_nothing_right_and_everything_right(self) -> None:
-        benchmark = self.config.build()
+        benchmark = self.component.build()
         prompts = [request.prompt for request in benchmark.requests(2, seed=0)]
         for score in (0.0, 1.0):
             verdict = Verdict(score=score, reason="" if score else "wrong")
@@ -118,7 +103,7 @@ class BenchmarkSuite:
             assert benchmark.headline(scores).strip()
 
     def test_scores_repeat(self) -> None:
-        benchmark = self.config.build()
+        benchmark = self.component.build()
         prompts = [request.prompt for request in benchmark.requests(4, seed=0)]
         verdicts = [
             Verdict(score=float(k % 3 == 0), reason="wrong" * (k % 3 > 0)) for k in range(len(prompts))

@@ -13,7 +13,7 @@ from i1_scenes import vocabulary as v
 
 
 class TestScenes(BenchmarkSuite):
-    config = ScenesConfig()
+    component = ScenesConfig()
 
 
 def right_pictures(texts):

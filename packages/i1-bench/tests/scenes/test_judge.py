@@ -39,7 +39,7 @@ RED_ABOVE_BLUE = Scene(
 
 
 class TestScenePixels(JudgeSuite):
-    config = ScenePixels()
+    component = ScenePixels()
 
     def examples(self):
         right = picture(one("circle", "red", 20, 30, 16), one("square", "blue", 22, 33, 46))

@@ -26,10 +26,10 @@ class TestTextFiles(SourceSuite):
         write(tmp_path / "c.webp", picture(3, kind="webp"))
         write(tmp_path / "c.txt", "a dog")
         write(tmp_path / "notes.md", "not an image")
-        self.config = ImageFolderSource(root=str(tmp_path))
+        self.component = ImageFolderSource(root=str(tmp_path))
 
     def test_paths_and_lines_become_keys_and_captions(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         found = {record["key"]: record["captions"] for record in (source[i] for i in range(len(source)))}
         assert found == {
             "b.PNG": ["a cat", "a grey cat"],
@@ -38,7 +38,7 @@ class TestTextFiles(SourceSuite):
         }
 
     def test_a_file_that_vanished_is_named(self, tmp_path: Path) -> None:
-        source = self.config.build()
+        source = self.component.build()
         (tmp_path / "b.PNG").unlink()
         with pytest.raises(UserError, match=r"cannot read image .*b\.PNG: No such file"):
             source[0]
@@ -57,10 +57,10 @@ class TestManifests(SourceSuite):
             {"file_name": "b.png", "caption": "four"},
         ]
         write(tmp_path / "sub" / "captions.jsonl", "\n".join(map(json.dumps, rows)) + "\n\n")
-        self.config = ImageFolderSource(root=str(tmp_path))
+        self.component = ImageFolderSource(root=str(tmp_path))
 
     def test_captions_come_from_the_manifests(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         found = {record["key"]: record["captions"] for record in (source[i] for i in range(len(source)))}
         assert found == {"a.png": ["one", "two"], "sub/b.png": ["three", "four"], "sub/c.png": ["five"]}
 

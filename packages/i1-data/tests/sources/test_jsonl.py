@@ -20,24 +20,24 @@ class TestJsonl(SourceSuite):
         ]
         self.manifest = tmp_path / "lists" / "all.jsonl"
         self.manifest.write_text("\n".join(map(json.dumps, rows)))
-        self.config = JsonlSource(manifest=str(self.manifest))
+        self.component = JsonlSource(manifest=str(self.manifest))
 
     def test_the_order_is_the_manifest_s(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         assert [source[i]["captions"] for i in (0, 1)] == [["a dog"], ["a cat", "a grey cat"]]
         assert source[0]["key"] == "b.png"
 
     def test_an_image_without_captions(self) -> None:
         self.manifest.write_text('{"image": "b.png", "caption": ""}')
         with pytest.raises(UserError, match=r"1 of 1 images .* have no caption"):
-            self.config.build()
+            self.component.build()
         source = JsonlSource(manifest=str(self.manifest), missing_captions="empty").build()
         assert source[0]["captions"] == []
 
     def test_an_empty_manifest(self) -> None:
         self.manifest.write_text("\n")
         with pytest.raises(UserError, match="lists no images"):
-            self.config.build()
+            self.component.build()
 
 
 def test_a_missing_manifest() -> None:

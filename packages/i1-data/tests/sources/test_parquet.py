@@ -30,12 +30,12 @@ class TestParquet(SourceSuite):
             }
             write(tmp_path / f"{name}.parquet", columns)
         self.root = tmp_path
-        self.config = ParquetSource(
+        self.component = ParquetSource(
             path=str(tmp_path), caption_columns=("caption", "caption2"), key_column="id", cached_row_groups=2
         )
 
     def test_rows_become_records(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         assert len(source) == 10
         assert [source[i]["key"] for i in range(10)] == [str(i) for i in range(10)]
         assert source[9]["captions"] == ["number 9", "more", "9"]
@@ -64,7 +64,7 @@ class TestParquet(SourceSuite):
     def test_a_damaged_file(self) -> None:
         (self.root / "c.parquet").write_bytes(b"PAR1 and then nothing")
         with pytest.raises(UserError, match=r"cannot read .*c\.parquet"):
-            self.config.build()
+            self.component.build()
 
 
 def test_a_missing_place() -> None:

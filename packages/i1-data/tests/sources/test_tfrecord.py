@@ -14,7 +14,7 @@ FIRST = "dataset-train.tfrecord-00000-of-00003"
 
 
 class TestTfrecord(SourceSuite):
-    config = TfrecordSource(root=str(TINY))
+    component = TfrecordSource(root=str(TINY))
 
 
 @pytest.mark.golden(pattern="tfrecord_*_expected.npz")

@@ -31,10 +31,10 @@ class TestWebdataset(SourceSuite):
         write(tmp_path / "000.tar", members)
         write(tmp_path / "001.tar", {"0003.webp": picture(3, kind="webp")})
         self.root = tmp_path
-        self.config = WebdatasetSource(path=str(tmp_path))
+        self.component = WebdatasetSource(path=str(tmp_path))
 
     def test_members_of_one_stem_are_one_record(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         found = {record["key"]: record["captions"] for record in (source[i] for i in range(len(source)))}
         assert found == {"a/0001": ["a cat", "a grey cat"], "0002": ["a dog"], "0003": []}
 
@@ -44,24 +44,24 @@ class TestWebdataset(SourceSuite):
     def test_a_record_without_an_image(self) -> None:
         write(self.root / "002.tar", {"5.txt": b"a cat", "5.json": b"{}"})
         with pytest.raises(UserError, match=r"002\.tar: '5' has no image, only \.json, \.txt"):
-            self.config.build()
+            self.component.build()
 
     @pytest.mark.parametrize("suffix", [".txt", ".json"])
     def test_unreadable_captions(self, suffix: str) -> None:
         write(self.root / "002.tar", {"5.png": b"", "5" + suffix: b"\xff"})
         with pytest.raises(UserError, match=r"002\.tar, 5: cannot read the captions"):
-            self.config.build()[3]
+            self.component.build()[3]
 
     def test_a_compressed_archive(self) -> None:
         write(self.root / "002.tar", {"5.png": b""}, mode="w:gz")
         with pytest.raises(UserError, match=r"cannot read .*002\.tar as an uncompressed tar"):
-            self.config.build()
+            self.component.build()
 
     def test_a_cut_archive(self) -> None:
         path = self.root / "000.tar"
         path.write_bytes(path.read_bytes()[:700])
         with pytest.raises(UserError, match=r"cannot read .*000\.tar"):
-            self.config.build()
+            self.component.build()
 
 
 def test_a_missing_place() -> None:

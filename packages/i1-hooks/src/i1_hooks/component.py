@@ -59,3 +59,15 @@ class ComponentConfig:
         super().__init_subclass__(**kwargs)
         if kind is not None:
             cls.kind = kind
+
+
+def slot_of(config_class: type[ComponentConfig]) -> type[ComponentConfig]:
+    """Returns the base class that declares the kind of a component, as the fields that take it are typed.
+
+    Raises:
+        UserError: for a class that no declared kind stands above.
+    """
+    for base in reversed(config_class.__mro__):
+        if "kind" in vars(base):
+            return base
+    raise UserError(f"{config_class.__qualname__} has no kind: subclass the base class of its slot")

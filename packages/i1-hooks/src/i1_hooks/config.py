@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, Union
 
-from i1_hooks.component import ComponentConfig
+from i1_hooks.component import ComponentConfig, slot_of
 from i1_hooks.errors import UserError, unknown
 from i1_hooks.registry import Registry, get_registry
 
@@ -190,6 +190,43 @@ def join(path: str, name: str) -> str:
 def to_json(config: Any, registry: Registry | None = None) -> str:
     """Returns the configuration as indented JSON text with a final newline."""
     return json.dumps(to_dict(config, registry), indent=2) + "\n"
+
+
+def check_round_trip(config: Any, registry: Registry | None = None) -> None:
+    """Checks that a configuration is the same after it was written as JSON and read back.
+
+    Whoever writes a configuration next to trained parameters checks this first: what cannot be read back
+    makes the parameters useless.
+
+    Args:
+        config: a dataclass instance; a component is read through the base class of its kind.
+        registry: where component names are looked up; the process-wide one by default.
+
+    Raises:
+        UserError: naming the field that cannot be written, cannot be read, or changes.
+    """
+    base = slot_of(type(config)) if isinstance(config, ComponentConfig) else type(config)
+    again = from_json(base, to_json(config, registry), registry)
+    if again != config:
+        raise UserError(_difference(config, again, ""))
+
+
+def _difference(config: Any, again: Any, path: str) -> str:
+    """Returns the sentence that names the innermost field in which two values differ."""
+    if type(config) is type(again):
+        if dataclasses.is_dataclass(config) and not isinstance(config, type):
+            for field in dataclasses.fields(config):
+                one, other = getattr(config, field.name), getattr(again, field.name)
+                if one != other:
+                    return _difference(one, other, join(path, field.name))
+        if isinstance(config, tuple) and len(config) == len(again):
+            for index, (one, other) in enumerate(zip(config, again, strict=True)):
+                if one != other:
+                    return _difference(one, other, join(path, str(index)))
+    return (
+        f"{path or type(config).__name__}: {config!r} becomes {again!r} when it is written as JSON and read "
+        "back; give the field a type that JSON can hold, such as tuple[int, ...] for a list"
+    )
 
 
 def from_json(config_class: type[ConfigT], text: str, registry: Registry | None = None) -> ConfigT:

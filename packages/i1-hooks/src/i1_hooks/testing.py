@@ -10,12 +10,16 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from i1_hooks.component import ComponentConfig
-from i1_hooks.config import from_json, to_json
+from i1_hooks.config import check_round_trip
 from i1_hooks.discovery import PluginSource, installed_plugins
+from i1_hooks.errors import UserError
 from i1_hooks.hookspecs import KINDS
-from i1_hooks.registry import Registered, Registry, make_registry, use_registry
+from i1_hooks.registry import Registered, Registry, get_registry, make_registry, use_registry
+
+ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
 
 FUNCTION_KINDS = {"models": 0, "recipes": 0, "commands": 1}
 """The kinds whose code is a function, with the number of its arguments."""
@@ -101,14 +105,31 @@ def _problems(found: Registered, registry: Registry) -> Iterator[str]:
 
 
 def _round_trip(config: object, registry: Registry) -> Iterator[str]:
-    if isinstance(config, ComponentConfig):
-        # a slot is read through the base class that its kind declares
-        base = next(c for c in reversed(type(config).__mro__) if "kind" in vars(c))
-    else:
-        base = type(config)
-    again = from_json(base, to_json(config, registry), registry)
-    if again != config:
-        yield f"changes when written as JSON and read back: {config!r} became {again!r}"
+    try:
+        check_round_trip(config, registry)
+    except UserError as error:
+        yield str(error)
+
+
+class ComponentSuite(Generic[ConfigT]):
+    """What every component must do; the suites of the kinds add to it.
+
+    Subclass the suite of a kind in a test file and set its attributes; pytest does the rest.
+
+    Attributes:
+        component: the configuration to check. One that reads files is set as `self.component` in a fixture
+            with `autouse=True`.
+        checks_json: whether the component is registered, so that its configuration must survive JSON.
+    """
+
+    component: ConfigT
+    checks_json: bool = True
+
+    def test_config_survives_json(self) -> None:
+        """The configuration is the same after it was written as JSON and read back."""
+        if self.checks_json:
+            for problem in _round_trip(self.component, get_registry()):
+                raise AssertionError(problem)
 
 
 @contextlib.contextmanager

@@ -8,12 +8,12 @@ from i1_model.testing.autoencoders import AutoencoderSuite
 
 
 class TestPatch4(AutoencoderSuite):
-    config = PatchAutoencoder()
+    component = PatchAutoencoder()
     reconstruction_error = 0.0
 
 
 class TestPatch3(AutoencoderSuite):
-    config = PatchAutoencoder(factor=3)
+    component = PatchAutoencoder(factor=3)
     reconstruction_error = 0.0
 
 

@@ -10,11 +10,11 @@ from i1_model.text_encoders.hash import HashEncoder, hash_channels, split_prompt
 
 
 class TestHash(TextEncoderSuite):
-    config = HashEncoder()
+    component = HashEncoder()
 
 
 class TestNarrowHash(TextEncoderSuite):
-    config = HashEncoder(num_tokens=24, width=16)
+    component = HashEncoder(num_tokens=24, width=16)
 
 
 def texts(prompt: str) -> list[str]:

@@ -184,7 +184,7 @@ class TestT5Gemma(TextEncoderSuite):
     @pytest.fixture(autouse=True)
     def _encoder(self, folder):
         pytest.importorskip("tokenizers", reason="needs the extra text")
-        self.config = replace(TINY, path=str(folder), dtype="float32")
+        self.component = replace(TINY, path=str(folder), dtype="float32")
 
 
 def test_system_tokens_are_dropped_after_encoding():

@@ -13,23 +13,23 @@ from i1_sample.testing.guidances import GuidanceSuite
 
 
 class TestNoGuidance(GuidanceSuite):
-    guidance = NoGuidance()
+    component = NoGuidance()
 
 
 class TestClassifierFree(GuidanceSuite):
-    guidance = ClassifierFree()
+    component = ClassifierFree()
 
 
 class TestPlainClassifierFree(GuidanceSuite):
-    guidance = ClassifierFree(rescale=0.0, interval_start=0.3)
+    component = ClassifierFree(rescale=0.0, interval_start=0.3)
 
 
 class TestZeroStar(GuidanceSuite):
-    guidance = ZeroStar(zero_until=0.04)
+    component = ZeroStar(zero_until=0.04)
 
 
 class TestAdaptiveProjected(GuidanceSuite):
-    guidance = AdaptiveProjected(eta=0.5, norm_threshold=2.0)
+    component = AdaptiveProjected(eta=0.5, norm_threshold=2.0)
 
 
 @pytest.mark.golden

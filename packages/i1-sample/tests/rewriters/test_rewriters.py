@@ -11,14 +11,14 @@ from i1_sample.testing.rewriters import RewriterSuite
 
 
 class TestNoRewriter(RewriterSuite):
-    rewriter = NoRewriter()
+    component = NoRewriter()
 
 
 class TestTemplate(RewriterSuite):
-    rewriter = TemplateRewriter(template="{prompt}, on white")
+    component = TemplateRewriter(template="{prompt}, on white")
 
     def test_fills_the_template(self) -> None:
-        assert self.rewriter.rewrite(["a star"]) == ["a star, on white"]
+        assert self.component.rewrite(["a star"]) == ["a star, on white"]
 
 
 def test_a_template_without_its_place_is_refused() -> None:
@@ -61,11 +61,11 @@ def server():
 class TestOpenAI(RewriterSuite):
     @pytest.fixture(autouse=True)
     def _rewriter(self, server: str) -> None:
-        self.rewriter = OpenAIRewriter(base_url=server, model="small", api_key_env="TEST_KEY")
+        self.component = OpenAIRewriter(base_url=server, model="small", api_key_env="TEST_KEY")
 
     def test_sends_instruction_prompt_and_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TEST_KEY", "secret")
-        assert self.rewriter.rewrite(["a star"]) == ["A STAR"]
+        assert self.component.rewrite(["a star"]) == ["A STAR"]
         (request,) = Answer.requests
         assert request["path"] == "/v1/chat/completions"
         assert request["key"] == "Bearer secret"
@@ -75,12 +75,12 @@ class TestOpenAI(RewriterSuite):
     def test_a_refusal_is_a_user_error(self) -> None:
         Answer.reply = (429, {"error": "too many"})
         with pytest.raises(UserError, match=r"answered 429: .*too many"):
-            self.rewriter.rewrite(["a star"])
+            self.component.rewrite(["a star"])
 
     def test_an_answer_without_text_is_a_user_error(self) -> None:
         Answer.reply = (200, {"choices": []})
         with pytest.raises(UserError, match="gave no text"):
-            self.rewriter.rewrite(["a star"])
+            self.component.rewrite(["a star"])
 
 
 def test_an_absent_server_is_a_user_error(server: str) -> None:

@@ -11,36 +11,36 @@ from i1_sample.time_grids import Shifted
 
 
 class TestEuler(SolverSuite):
-    solver = Euler()
+    component = Euler()
 
 
 class TestHeun(SolverSuite):
-    solver = Heun()
+    component = Heun()
 
 
 class TestMidpoint(SolverSuite):
-    solver = Midpoint()
+    component = Midpoint()
 
 
 class TestRungeKutta4(SolverSuite):
-    solver = RungeKutta4()
+    component = RungeKutta4()
 
 
 class TestAdamsBashforth2(SolverSuite):
-    solver = AdamsBashforth2()
+    component = AdamsBashforth2()
 
 
 class TestAdamsBashforth3(SolverSuite):
-    solver = AdamsBashforth3()
+    component = AdamsBashforth3()
 
 
 class TestDPMSolverPP2M(SolverSuite):
-    solver = DPMSolverPP2M()
+    component = DPMSolverPP2M()
     order_until = 0.9
 
 
 class TestAncestralWithoutFreshNoise(SolverSuite):
-    solver = Ancestral(eta=0.0)
+    component = Ancestral(eta=0.0)
 
 
 MEAN, STD = 0.7, 0.5

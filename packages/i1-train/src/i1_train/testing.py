@@ -12,7 +12,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from i1_hooks import from_dict, to_dict
+from i1_hooks.testing import ComponentSuite
 from i1_model.flow import FlowConfig, RectifiedFlow
 
 from i1_train.loggers.base import LoggerConfig
@@ -22,23 +22,19 @@ from i1_train.parameters import Leaf, Params
 from i1_train.schedules import Constant, ScheduleConfig
 
 
-class ObjectiveSuite:
+class ObjectiveSuite(ComponentSuite[ObjectiveConfig]):
     """What every objective must do.
 
     Example:
         class TestMine(ObjectiveSuite):
-            config = MyObjective()
+            component = MyObjective()
     """
 
-    config: ObjectiveConfig
     flow: FlowConfig = RectifiedFlow()
 
     def _draw(self, seed: int = 0):
         data = jax.random.normal(jax.random.key(1), (6, 4, 4, 3), jnp.float32)
-        return jax.jit(lambda key: self.config.draw(self.flow, key, data))(jax.random.key(seed))
-
-    def test_config_survives_json(self) -> None:
-        assert from_dict(ObjectiveConfig, to_dict(self.config)) == self.config
+        return jax.jit(lambda key: self.component.draw(self.flow, key, data))(jax.random.key(seed))
 
     def test_every_array_has_the_batch_as_its_first_axis(self) -> None:
         assert {value.shape[0] for value in self._draw().values()} == {6}
@@ -54,7 +50,7 @@ class ObjectiveSuite:
 
     def test_losses_are_one_float32_per_example(self) -> None:
         example = self._draw()
-        losses = self.config.losses(self.flow, jnp.zeros_like(example["data"]), example)
+        losses = self.component.losses(self.flow, jnp.zeros_like(example["data"]), example)
         assert losses.shape == (6,)
         assert losses.dtype == jnp.float32
         assert bool(jnp.isfinite(losses).all())
@@ -63,22 +59,21 @@ class ObjectiveSuite:
         example = self._draw()
 
         def loss(prediction: jax.Array) -> jax.Array:
-            return self.config.losses(self.flow, prediction, example).mean()
+            return self.component.losses(self.flow, prediction, example).mean()
 
         gradient = jax.grad(loss)(jnp.full_like(example["data"], 0.1))
         assert bool(jnp.isfinite(gradient).all())
         assert bool(jnp.any(gradient != 0))
 
 
-class OptimizerSuite:
+class OptimizerSuite(ComponentSuite[OptimizerConfig]):
     """What every optimizer must do.
 
     Example:
         class TestMine(OptimizerSuite):
-            config = MyOptimizer()
+            component = MyOptimizer()
     """
 
-    config: OptimizerConfig
     lr: float = 0.01
 
     leaves = {  # noqa: RUF012  (never changed)
@@ -101,12 +96,9 @@ class OptimizerSuite:
             for key, (path, shape) in zip(keys, self.shapes.items(), strict=True)
         }
 
-    def test_config_survives_json(self) -> None:
-        assert from_dict(OptimizerConfig, to_dict(self.config)) == self.config
-
     def _update(self, lr: float):
         """Returns the jitted update and the transformation; optax needs the usual dtype promotion."""
-        optimizer = self.config.build(Constant(lr=lr).build(10), self.leaves)
+        optimizer = self.component.build(Constant(lr=lr).build(10), self.leaves)
 
         def update(grads: Params, state, params: Params):
             with jax.numpy_dtype_promotion("standard"):
@@ -154,22 +146,18 @@ class OptimizerSuite:
             np.testing.assert_allclose(large[path], 2 * small[path], rtol=1e-4, atol=1e-7, err_msg=path)
 
 
-class ScheduleSuite:
+class ScheduleSuite(ComponentSuite[ScheduleConfig]):
     """What every schedule must do.
 
     Example:
         class TestMine(ScheduleSuite):
-            config = MySchedule()
+            component = MySchedule()
     """
 
-    config: ScheduleConfig
     steps: int = 100
 
-    def test_config_survives_json(self) -> None:
-        assert from_dict(ScheduleConfig, to_dict(self.config)) == self.config
-
     def test_every_step_has_a_finite_rate_that_is_not_negative(self) -> None:
-        schedule = self.config.build(self.steps)
+        schedule = self.component.build(self.steps)
         rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(self.steps + 1, dtype=jnp.int32)))
         assert rates.shape == (self.steps + 1,)
         assert np.isfinite(rates).all()
@@ -177,26 +165,21 @@ class ScheduleSuite:
         assert rates.max() > 0
 
     def test_rates_are_float32_scalars(self) -> None:
-        rate = jax.eval_shape(self.config.build(self.steps), jax.ShapeDtypeStruct((), jnp.int32))
+        rate = jax.eval_shape(self.component.build(self.steps), jax.ShapeDtypeStruct((), jnp.int32))
         assert (rate.shape, rate.dtype) == ((), jnp.float32)
 
 
-class LoggerSuite:
+class LoggerSuite(ComponentSuite[LoggerConfig]):
     """What every logger must do.
 
     Example:
         class TestMine(LoggerSuite):
-            config = MyLogger()
+            component = MyLogger()
     """
-
-    config: LoggerConfig
-
-    def test_config_survives_json(self) -> None:
-        assert from_dict(LoggerConfig, to_dict(self.config)) == self.config
 
     def test_a_run_can_be_logged_and_gone_on_with(self, tmp_path: Path) -> None:
         for begin in (0, 2):
-            logger = self.config.build(tmp_path, begin)
+            logger = self.component.build(tmp_path, begin)
             for step in range(begin + 1, begin + 4):
                 logger.log(step, {"loss": 1.0 / step, "learning_rate": 1e-4})
             logger.flush()
@@ -207,6 +190,6 @@ class LoggerSuite:
 
         file = tmp_path / "step_00000001.png"
         Image.new("RGB", (8, 8), "red").save(file)
-        logger = self.config.build(tmp_path, 0)
+        logger = self.component.build(tmp_path, 0)
         logger.log_image(1, "samples", file)
         logger.close()

@@ -9,7 +9,7 @@ import io
 import math
 
 import numpy as np
-from i1_hooks import from_dict, to_dict
+from i1_hooks.testing import ComponentSuite
 from PIL import Image
 
 from i1_data.captioners import CaptionerConfig
@@ -32,93 +32,71 @@ def example_records() -> list[Record]:
     return records
 
 
-class FilterSuite:
-    """What every filter must do; subclass it in a test file and set `config`.
+class FilterSuite(ComponentSuite[FilterConfig]):
+    """What every filter must do; subclass it in a test file.
 
     Example:
         class TestMine(FilterSuite):
-            config = MyFilter(threshold=0.5)
+            component = MyFilter(threshold=0.5)
     """
-
-    config: FilterConfig
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(FilterConfig, to_dict(self.config)) == self.config
 
     def test_the_answer_is_a_bool_and_repeatable(self) -> None:
         for record in example_records():
-            answer = self.config.keep(record)
+            answer = self.component.keep(record)
             assert isinstance(answer, bool)
-            assert self.config.keep(record) is answer
+            assert self.component.keep(record) is answer
 
     def test_records_stay_as_they_are(self) -> None:
         for record in example_records():
             before = copy.deepcopy(record)
-            self.config.keep(record)
+            self.component.keep(record)
             assert record["captions"] == before["captions"]
             assert record["key"] == before["key"]
             assert np.array_equal(record["image"], before["image"])
 
 
-class CaptionerSuite:
-    """What every captioner must do; subclass it in a test file and set `config`.
+class CaptionerSuite(ComponentSuite[CaptionerConfig]):
+    """What every captioner must do; subclass it in a test file.
 
     Example:
         class TestMine(CaptionerSuite):
-            config = MyCaptioner()
+            component = MyCaptioner()
     """
 
-    config: CaptionerConfig
     captions: tuple[str, ...] = ("a red circle", "a circle", "a picture of a circle that is red")
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(CaptionerConfig, to_dict(self.config)) == self.config
 
     def test_equal_random_states_give_equal_captions(self) -> None:
         for seed in range(8):
             one, other = (
-                self.config.caption(list(self.captions), np.random.default_rng(seed)) for _ in range(2)
+                self.component.caption(list(self.captions), np.random.default_rng(seed)) for _ in range(2)
             )
             assert isinstance(one, str)
             assert one == other
 
     def test_the_list_stays_as_it_is(self) -> None:
         captions = list(self.captions)
-        self.config.caption(captions, np.random.default_rng(0))
+        self.component.caption(captions, np.random.default_rng(0))
         assert captions == list(self.captions)
 
     def test_any_number_of_captions_will_do(self) -> None:
         for number in range(len(self.captions) + 1):
-            assert isinstance(self.config.caption(self.captions[:number], np.random.default_rng(0)), str)
+            assert isinstance(self.component.caption(self.captions[:number], np.random.default_rng(0)), str)
 
 
-class MixingSuite:
-    """What every mixing must do; subclass it in a test file and set `config`.
+class MixingSuite(ComponentSuite[MixingConfig]):
+    """What every mixing must do; subclass it in a test file.
 
     Example:
         class TestMine(MixingSuite):
-            config = MyMixing(temperature=0.7)
+            component = MyMixing(temperature=0.7)
     """
 
-    config: MixingConfig
     sizes: tuple[tuple[int, ...], ...] = ((1000, 20, 3), (1, 1, 1), (98_121_424, 1_240_185, 5_890_279))
     """Sizes of sources that the configuration fits."""
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(MixingConfig, to_dict(self.config)) == self.config
 
     def test_proportions_are_positive_numbers_one_per_source(self) -> None:
         for sizes in self.sizes:
-            proportions = self.config.proportions(sizes)
+            proportions = self.component.proportions(sizes)
             assert isinstance(proportions, tuple)
             assert len(proportions) == len(sizes)
             assert all(isinstance(share, float) for share in proportions)
@@ -126,4 +104,4 @@ class MixingSuite:
 
     def test_proportions_are_repeatable(self) -> None:
         for sizes in self.sizes:
-            assert self.config.proportions(sizes) == self.config.proportions(list(sizes))
+            assert self.component.proportions(sizes) == self.component.proportions(list(sizes))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from i1_hooks import from_dict, to_dict
+from i1_hooks.testing import ComponentSuite
 
 from i1_data import images
 from i1_data.config import DataConfig
@@ -15,39 +15,32 @@ from i1_data.pipeline import make_batches
 from i1_data.sources import Record, SourceConfig
 
 
-class SourceSuite:
+class SourceSuite(ComponentSuite[SourceConfig]):
     """What every source must do; subclass it in a test file.
 
     Example:
         class TestMine(SourceSuite):
-            config = MySource(seed=1)
+            component = MySource(seed=1)
 
     A source that reads files gets its configuration from a fixture:
 
         class TestMine(SourceSuite):
             @pytest.fixture(autouse=True)
             def files(self, tmp_path):
-                self.config = MySource(root=str(tmp_path))
+                self.component = MySource(root=str(tmp_path))
     """
 
-    config: SourceConfig
     num_checked: int = 8
     """How many records to read."""
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
 
     def _indices(self) -> range:
-        return range(min(self.num_checked, len(self.config.build())))
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(SourceConfig, to_dict(self.config)) == self.config
+        return range(min(self.num_checked, len(self.component.build())))
 
     def test_it_has_records(self) -> None:
-        assert len(self.config.build()) > 0
+        assert len(self.component.build()) > 0
 
     def test_records_have_image_captions_and_key(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         for index in (*self._indices(), len(source) - 1):
             record = source[index]
             assert set(record) >= {"image", "captions", "key"}
@@ -59,19 +52,19 @@ class SourceSuite:
             assert images.decode(record["image"], name=record["key"]).size == (width, height)
 
     def test_keys_name_one_record_each(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         keys = [source[index]["key"] for index in self._indices()]
         assert len(set(keys)) == len(keys)
 
     def test_a_record_depends_on_its_index_alone(self) -> None:
-        first, second = self.config.build(), self.config.build()
+        first, second = self.component.build(), self.component.build()
         forward = [first[index] for index in self._indices()]
         backward = [second[index] for index in reversed(self._indices())]
         for one, other in zip(forward, reversed(backward), strict=True):
             _assert_same(one, other)
 
     def test_threads_read_the_same_records(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         alone = [source[index] for index in self._indices()]
         with ThreadPoolExecutor(4) as threads:
             together = list(threads.map(lambda index: source[index], list(self._indices()) * 4))
@@ -79,14 +72,14 @@ class SourceSuite:
             _assert_same(record, alone[position % len(alone)])
 
     def test_changing_a_record_leaves_the_source_alone(self) -> None:
-        source = self.config.build()
+        source = self.component.build()
         captions = source[0]["captions"]
         expected = list(captions)
         captions.append("changed")
         assert source[0]["captions"] == expected
 
     def test_it_feeds_the_pipeline(self) -> None:
-        data = DataConfig(sources=(self.config,), resolution=16)
+        data = DataConfig(sources=(self.component,), resolution=16)
         batches = make_batches(data, batch_size=4, seed=0, tokenize=len)
         batch = next(batches)
         batches.close()

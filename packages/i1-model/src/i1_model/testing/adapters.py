@@ -8,28 +8,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from i1_hooks import from_dict, to_dict
+from i1_hooks.testing import ComponentSuite
 
 from i1_model.adapters import AdapterConfig
 
 
-class AdapterSuite:
+class AdapterSuite(ComponentSuite[AdapterConfig]):
     """What every adapter must do; subclass it in a test file.
 
     Example:
         class TestMine(AdapterSuite):
-            config = MyAdapter(num_layers=2)
+            component = MyAdapter(num_layers=2)
     """
 
-    config: AdapterConfig
     text_width: int = 10
     hidden_width: int = 16
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(AdapterConfig, to_dict(self.config)) == self.config
 
     def test_parameters_are_float32_and_depend_on_the_key_alone(self) -> None:
         first, again, other = (self._build(seed)[1] for seed in (0, 0, 1))
@@ -66,7 +59,7 @@ class AdapterSuite:
         assert all(bool(jnp.any(leaf != 0)) for leaf in jax.tree.leaves(gradients))
 
     def _build(self, seed: int) -> tuple[nnx.GraphDef, nnx.State]:
-        return nnx.split(self.config.build(self.text_width, self.hidden_width, jax.random.key(seed)))
+        return nnx.split(self.component.build(self.text_width, self.hidden_width, jax.random.key(seed)))
 
     def _apply(self, tokens: jax.Array) -> jax.Array:
         graphdef, params = self._build(0)

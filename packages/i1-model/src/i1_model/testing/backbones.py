@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from i1_hooks import from_dict, to_dict
+from i1_hooks.testing import ComponentSuite
 
 from i1_model.backbones import BackboneConfig, LatentSpec
 
@@ -18,22 +18,15 @@ NUM_TEXT = 7
 _COMPILER: Any = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
-class BackboneSuite:
+class BackboneSuite(ComponentSuite[BackboneConfig]):
     """What every backbone must do; subclass it in a test file, with a small configuration.
 
     Example:
         class TestMine(BackboneSuite):
-            config = MyBackbone(hidden_width=16, depth=3)
+            component = MyBackbone(hidden_width=16, depth=3)
     """
 
-    config: BackboneConfig
     spec: LatentSpec = LatentSpec(height=8, width=8, channels=4, resolution=256, num_text_tokens=NUM_TEXT)
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(BackboneConfig, to_dict(self.config)) == self.config
 
     def test_shapes_are_known_without_computing_and_parameters_are_float32(self) -> None:
         params = jax.eval_shape(lambda: nnx.split(self._build())[1])
@@ -86,7 +79,7 @@ class BackboneSuite:
         assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradients))
 
     def _build(self) -> Any:
-        return self.config.build(self.spec, jax.random.key(0))
+        return self.component.build(self.spec, jax.random.key(0))
 
     def _apply(self, latents: jax.Array, time: jax.Array, tokens: jax.Array, mask: jax.Array) -> jax.Array:
         graphdef, params = nnx.split(self._build())
@@ -101,6 +94,6 @@ class BackboneSuite:
         keys = jax.random.split(jax.random.key(1))
         shape = (3, self.spec.height, self.spec.width, self.spec.channels)
         latents = jax.random.normal(keys[0], shape).astype(dtype)
-        tokens = jax.random.normal(keys[1], (3, NUM_TEXT, self.config.hidden_width)).astype(dtype)
+        tokens = jax.random.normal(keys[1], (3, NUM_TEXT, self.component.hidden_width)).astype(dtype)
         mask = jnp.arange(NUM_TEXT)[None] < jnp.asarray([7, 3, 0])[:, None]
         return latents, jnp.asarray([0.1, 0.5, 0.9], jnp.float32), tokens, mask

@@ -7,52 +7,46 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from i1_hooks import from_dict, to_dict
+from i1_hooks.testing import ComponentSuite
 
 from i1_model.flow import FlowConfig
 
 
-class FlowSuite:
+class FlowSuite(ComponentSuite[FlowConfig]):
     """What every flow must do; subclass it in a test file.
 
     Example:
         class TestMine(FlowSuite):
-            config = MyFlow(power=3.0)
+            component = MyFlow(power=3.0)
     """
 
-    config: FlowConfig
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(FlowConfig, to_dict(self.config)) == self.config
-
     def test_times_are_float32_in_the_unit_interval(self) -> None:
-        times = jax.jit(self.config.sample_times, static_argnums=1)(jax.random.key(0), 512)
+        times = jax.jit(self.component.sample_times, static_argnums=1)(jax.random.key(0), 512)
         assert times.shape == (512,)
         assert times.dtype == jnp.float32
         assert bool(jnp.all((times >= 0) & (times <= 1)))
         assert float(jnp.std(times)) > 0
 
     def test_times_depend_on_the_key_alone(self) -> None:
-        first, again, other = (self.config.sample_times(jax.random.key(seed), 8) for seed in (0, 0, 1))
+        first, again, other = (self.component.sample_times(jax.random.key(seed), 8) for seed in (0, 0, 1))
         np.testing.assert_array_equal(first, again)
         assert not np.array_equal(first, other)
 
     def test_path_runs_from_noise_to_data(self) -> None:
         noise, data, _ = self._batch()
-        np.testing.assert_allclose(self.config.interpolate(noise, data, jnp.zeros(4)), noise, atol=1e-6)
-        np.testing.assert_allclose(self.config.interpolate(noise, data, jnp.ones(4)), data, atol=1e-6)
+        np.testing.assert_allclose(self.component.interpolate(noise, data, jnp.zeros(4)), noise, atol=1e-6)
+        np.testing.assert_allclose(self.component.interpolate(noise, data, jnp.ones(4)), data, atol=1e-6)
 
     def test_target_is_the_derivative_of_the_path(self) -> None:
         noise, data, t = self._batch()
-        _, derivative = jax.jvp(lambda s: self.config.interpolate(noise, data, s), (t,), (jnp.ones_like(t),))
-        np.testing.assert_allclose(self.config.target(noise, data, t), derivative, rtol=1e-4, atol=1e-4)
+        _, derivative = jax.jvp(
+            lambda s: self.component.interpolate(noise, data, s), (t,), (jnp.ones_like(t),)
+        )
+        np.testing.assert_allclose(self.component.target(noise, data, t), derivative, rtol=1e-4, atol=1e-4)
 
     def test_velocity_keeps_shape_and_dtype(self) -> None:
         noise, data, t = self._batch()
-        velocity = jax.jit(self.config.velocity)(noise, self.config.interpolate(noise, data, t), t)
+        velocity = jax.jit(self.component.velocity)(noise, self.component.interpolate(noise, data, t), t)
         assert velocity.shape == data.shape
         assert velocity.dtype == jnp.float32
         assert bool(jnp.all(jnp.isfinite(velocity)))

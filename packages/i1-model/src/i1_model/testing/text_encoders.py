@@ -7,39 +7,33 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
-from i1_hooks import UserError, from_dict, to_dict
+from i1_hooks import UserError
+from i1_hooks.testing import ComponentSuite
 
 from i1_model.text_encoders import TextEncoder, TextEncoderConfig
 
 
-class TextEncoderSuite:
+class TextEncoderSuite(ComponentSuite[TextEncoderConfig]):
     """What every text encoder must do; subclass it in a test file.
 
     Example:
         class TestMine(TextEncoderSuite):
-            config = MyEncoder(num_tokens=16)
+            component = MyEncoder(num_tokens=16)
     """
 
-    config: TextEncoderConfig
     prompts: tuple[str, ...] = ("a red circle", 'the word "CAT" in blue, please', "two stars")
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(TextEncoderConfig, to_dict(self.config)) == self.config
 
     def test_build_satisfies_the_protocol(self) -> None:
-        assert isinstance(self.config.build(), TextEncoder)
+        assert isinstance(self.component.build(), TextEncoder)
 
     def test_the_abstract_encoder_has_the_same_shapes(self) -> None:
-        real, abstract = self.config.build(), self.config.build_abstract()
+        real, abstract = self.component.build(), self.component.build_abstract()
         assert jax.tree.map(jnp.shape, real.params) == jax.tree.map(jnp.shape, abstract.params)
         assert isinstance(abstract, TextEncoder)
 
     def test_tokens_are_padded_host_arrays(self) -> None:
-        tokens = self.config.build().tokenize(self.prompts)
-        batch = (len(self.prompts), self.config.num_tokens)
+        tokens = self.component.build().tokenize(self.prompts)
+        batch = (len(self.prompts), self.component.num_tokens)
         assert all(isinstance(value, np.ndarray) for value in tokens.values())
         assert tokens["ids"].shape == tokens["mask"].shape == batch
         assert tokens["mask"].dtype == bool
@@ -47,38 +41,38 @@ class TextEncoderSuite:
         assert all(len(value) == len(self.prompts) for value in tokens.values())
 
     def test_tokenizing_is_deterministic(self) -> None:
-        first, second = (self.config.build().tokenize(self.prompts) for _ in range(2))
+        first, second = (self.component.build().tokenize(self.prompts) for _ in range(2))
         for name, value in first.items():
             np.testing.assert_array_equal(value, second[name], err_msg=name)
 
     def test_embeddings_have_the_stated_shape_under_jit(self) -> None:
-        encoder = self.config.build()
+        encoder = self.component.build()
         tokens = encoder.tokenize(self.prompts)
         embeddings = jax.jit(encoder.encode)(encoder.params, tokens)
-        assert embeddings.shape == (len(self.prompts), self.config.num_tokens, self.config.width)
+        assert embeddings.shape == (len(self.prompts), self.component.num_tokens, self.component.width)
         assert embeddings.dtype == jnp.float32
         assert bool(jnp.isfinite(embeddings).all())
 
     def test_a_row_does_not_depend_on_its_batch(self) -> None:
-        encoder = self.config.build()
+        encoder = self.component.build()
         together = encoder.encode(encoder.params, encoder.tokenize(self.prompts))
         for row, prompt in enumerate(self.prompts):
             alone = encoder.encode(encoder.params, encoder.tokenize([prompt]))
             np.testing.assert_allclose(alone[0], together[row], atol=1e-5)
 
     def test_prompts_have_different_embeddings(self) -> None:
-        encoder = self.config.build()
+        encoder = self.component.build()
         embeddings = np.asarray(encoder.encode(encoder.params, encoder.tokenize(self.prompts)))
         for i in range(len(embeddings)):
             for j in range(i):
                 assert np.abs(embeddings[i] - embeddings[j]).max() > 1e-3
 
     def test_a_refused_prompt_is_a_user_error(self) -> None:
-        encoder = self.config.build()
-        for prompt in ("", "word " * (self.config.num_tokens + 1)):
+        encoder = self.component.build()
+        for prompt in ("", "word " * (self.component.num_tokens + 1)):
             try:
                 tokens = encoder.tokenize([prompt])
             except UserError as error:
-                assert str(self.config.num_tokens) in str(error)  # noqa: PT017 (either outcome is allowed)
+                assert str(self.component.num_tokens) in str(error)  # noqa: PT017 (either outcome is allowed)
             else:
-                assert tokens["ids"].shape == (1, self.config.num_tokens)
+                assert tokens["ids"].shape == (1, self.component.num_tokens)

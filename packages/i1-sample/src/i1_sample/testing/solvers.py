@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from i1_hooks import from_dict, to_dict
+from i1_hooks.testing import ComponentSuite
 
 from i1_sample.solvers import SolverConfig, Velocity
 from i1_sample.time_grids import Shifted, TimeGridConfig, Uniform
@@ -49,23 +49,16 @@ def linear_ode_error(
     return jnp.linalg.norm(x - jnp.asarray(np.cos(6 * end) + _OFFSETS * np.exp(_RATES * end)))
 
 
-class SolverSuite:
+class SolverSuite(ComponentSuite[SolverConfig]):
     """What every solver must do; subclass it in a test file.
 
     Example:
         class TestMine(SolverSuite):
-            solver = MySolver()
+            component = MySolver()
     """
 
-    solver: SolverConfig
     order_until: float = 1.0
     """Where the order is measured; below 1 for a solver whose steps are singular at the data."""
-    checks_json: bool = True
-    """Whether the component is registered, so that its configuration must survive JSON."""
-
-    def test_config_survives_json(self) -> None:
-        if self.checks_json:
-            assert from_dict(SolverConfig, to_dict(self.solver)) == self.solver
 
     def test_order_on_equal_steps(self) -> None:
         self._check_order(Uniform())
@@ -76,22 +69,22 @@ class SolverSuite:
     def _check_order(self, grid: TimeGridConfig) -> None:
         with jax.enable_x64(True):
             coarse, fine = jax.jit(
-                lambda: [linear_ode_error(self.solver, grid, n, self.order_until) for n in _NUM_STEPS]
+                lambda: [linear_ode_error(self.component, grid, n, self.order_until) for n in _NUM_STEPS]
             )()
         measured = math.log2(float(coarse) / float(fine))
-        stated = self.solver.order
+        stated = self.component.order
         assert abs(measured - stated) < 0.35, f"measured order {measured:.2f}, stated {stated}"
 
     def test_a_constant_velocity_is_integrated_exactly(self) -> None:
         x = jnp.array([[1.0], [-2.0]])
         constant = jnp.array([[0.5], [3.0]])
-        end = jax.jit(lambda x: integrate(self.solver, lambda _x, _t: constant, x, Shifted().times(7)))(x)
+        end = jax.jit(lambda x: integrate(self.component, lambda _x, _t: constant, x, Shifted().times(7)))(x)
         np.testing.assert_allclose(end, x + constant, atol=1e-5)
 
     def test_the_carry_keeps_its_structure(self) -> None:
         def one_step(x: jax.Array) -> tuple:
-            carry = self.solver.init(x)
-            step = self.solver.step(lambda x, _t: -x, x, carry, jnp.float32(0.2), jnp.float32(0.4))
+            carry = self.component.init(x)
+            step = self.component.step(lambda x, _t: -x, x, carry, jnp.float32(0.2), jnp.float32(0.4))
             return (x, carry), step
 
         before, after = jax.eval_shape(one_step, jnp.ones((2, 3)))
@@ -101,6 +94,6 @@ class SolverSuite:
     def test_a_row_does_not_depend_on_its_batch(self) -> None:
         x = jnp.array([[1.0], [-2.0], [0.3]])
         run = jax.jit(
-            lambda x: integrate(self.solver, lambda x, t: x * jnp.sin(5 * t), x, Uniform().times(4))
+            lambda x: integrate(self.component, lambda x, t: x * jnp.sin(5 * t), x, Uniform().times(4))
         )
         np.testing.assert_allclose(run(x)[1:2], run(x[1:2]), atol=1e-6)
