@@ -49,7 +49,7 @@ print(json.dumps({"kept": kept, "above": status("VmHWM") - before, "interpreter"
     "read": characters() - read, "progress": calls[-1], "ordered": calls == sorted(calls)}))
 """
 CONVERT = """
-from i1_model.checkpoints.convert import convert
+from i1_model.conversion.convert import convert
 before, start = status("VmHWM"), time.time()
 convert(sys.argv[1], sys.argv[2], "torch")
 print(json.dumps({"above": status("VmHWM") - before, "seconds": time.time() - start}))

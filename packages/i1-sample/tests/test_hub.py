@@ -13,11 +13,13 @@ import pytest
 from i1_hooks import UserError
 from i1_hooks.cli import main
 from i1_model.autoencoders.flux import Flux2Autoencoder
-from i1_model.checkpoints.convert import convert
+from i1_model.checkpoints.folder import load_model
+from i1_model.checkpoints.locate import locate_model
 from i1_model.checkpoints.stored import open_stored
+from i1_model.conversion.convert import convert
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 from i1_sample import Pipeline
-from i1_sample.loading import find_parts, locate
+from i1_sample.loading import find_parts
 from i1_sample.programs import Programs
 from PIL import Image
 from published import COMMIT, ENCODER, MODEL, VAE, snapshot, use_cache, write_encoder, write_vae
@@ -121,6 +123,14 @@ def test_repositories_and_folders_that_convert_wrote(cache: Path, tmp_path: Path
     assert "\n" not in str(error.value)
 
 
+def test_repositories_and_names_are_converted(cache: Path, tmp_path: Path):
+    for model in (MODEL, f"{MODEL}@{COMMIT}", "scenes"):
+        folder = convert(model, tmp_path / model.replace("/", "-"), "i1")
+        jax.tree.map(
+            np.testing.assert_array_equal, find_parts(model).load_params(), load_model(folder).params
+        )
+
+
 def test_resolution_and_dtype(copied: Path):
     folder = snapshot(copied, MODEL)
     (folder / "1024_resolution_checkpoint_torch.pt").rename(folder / "256_resolution_checkpoint_torch.pt")
@@ -166,11 +176,11 @@ def test_parts_by_path(copied: Path, tmp_path: Path):
 def test_names_and_revisions(cache: Path):
     at_commit = f"@{COMMIT}"
     for name, revision in ((MODEL, COMMIT), (MODEL + at_commit, None), (MODEL + at_commit, COMMIT)):
-        path, found = locate(name, revision=revision)
+        path, found = locate_model(name, revision=revision)
         assert found is not None
         assert (path, found.repository, found.commit) == (snapshot(cache, MODEL), MODEL, COMMIT)
     with pytest.raises(UserError, match=r"names revision '0123.*, and 'v1' is given as well: leave one out"):
-        locate(MODEL + at_commit, revision="v1")
+        locate_model(MODEL + at_commit, revision="v1")
     parts = find_parts(MODEL + at_commit, text_encoder=ENCODER + at_commit, vae=VAE + at_commit)
     assert parts.revisions == dict.fromkeys((MODEL, ENCODER, VAE), COMMIT)
     assert parts.config == find_parts(MODEL).config
@@ -179,13 +189,13 @@ def test_names_and_revisions(cache: Path):
     with pytest.raises(
         UserError, match=r"me/absent \(revision main\) is neither a folder here nor in the Hub's cache"
     ):
-        locate("me/absent")
+        locate_model("me/absent")
     with pytest.raises(UserError, match="revision v1"):
-        locate(MODEL, revision="v1")
+        locate_model(MODEL, revision="v1")
     with pytest.raises(UserError, match="'v1' does not apply: 'scenes' is not a repository"):
-        locate("scenes", revision="v1")
+        locate_model("scenes", revision="v1")
     with pytest.raises(UserError, match="did you mean 'scenes'"):
-        locate("scene")
+        locate_model("scene")
 
 
 def test_tiles_of_the_autoencoder(cache: Path):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from i1_hooks import UserError
 from i1_hooks.cli import main
+from i1_model.checkpoints.locate import locate_model
 from i1_model.checkpoints.stored import StoredModel
-from i1_sample.loading import locate
 from published import ENCODER, MODEL, VAE, snapshot
 
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
@@ -26,7 +26,7 @@ def test_no_room_for_a_download(monkeypatch):
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", full)
     with pytest.raises(UserError, match=rf"cannot download {MODEL}: .*No space left on device"):
-        locate(MODEL)
+        locate_model(MODEL)
 
 
 def test_a_resolution_that_does_not_fit(cache: Path, tmp_path: Path, capsys):
@@ -113,7 +113,7 @@ def test_a_hub_that_refuses(tmp_path: Path):
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     code = (
-        "import sys\nfrom i1_hooks import UserError\nfrom i1_sample.hub import fetch\n"
+        "import sys\nfrom i1_hooks import UserError\nfrom i1_model.checkpoints.hub import fetch\n"
         "for name in sys.argv[1:]:\n"
         "    try:\n        fetch(name, ['*'], instead='--vae FOLDER')\n"
         "    except UserError as error:\n        print(error)\n"

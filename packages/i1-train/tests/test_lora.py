@@ -181,7 +181,7 @@ def test_mistakes_are_named(base, finished, tmp_path):
         build_parts(recipe("lora.rank=4"))
     with pytest.raises(UserError, match=r"lora.targets: 'blocks_9.*' matches no layer in full; layers are"):
         build_parts(recipe(*settings(base, 'lora.targets=["blocks_9.*"]')))
-    with pytest.raises(UserError, match="init_from absent: no such file or folder, and no embedded model"):
+    with pytest.raises(UserError, match=r"init_from absent: unknown model 'absent'.* none has that name"):
         build_parts(recipe(*settings(base), "init_from=absent"))
     with pytest.raises(UserError, match="holds a LoRA alone"):
         build_parts(recipe(*settings(base), f"init_from={finished}"))

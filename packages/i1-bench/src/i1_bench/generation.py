@@ -58,10 +58,10 @@ class PipelineGenerator(Generator):
                 "generating pictures needs i1-sample: pip install i1-bench[sample], "
                 "or score existing pictures with --images FOLDER"
             ) from error
-        from i1_sample.models import find_model
+        from i1_sample.loading import locate_model
         from i1_sample.pipeline import Pipeline
 
-        self._model = {"name": model, "sha256": _digest(find_model(model))}
+        self._model = {"name": model, "sha256": _digest(locate_model(model)[0])}
         self._pipeline = Pipeline.from_pretrained(model)
         self._settings: dict[str, Any] = {"num_inference_steps": steps, "guidance_scale": guidance_scale}
         self._batch_size = batch_size
@@ -96,9 +96,10 @@ def _batches(requests: Sequence[Request], size: int) -> Iterator[list[Request]]:
         yield batch
 
 
-def _digest(folder: Path) -> str:
+def _digest(model: Path) -> str:
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.iterdir() if p.suffix in (".json", ".safetensors")):
+    files = [model] if model.is_file() else model.rglob("*")
+    for path in sorted(p for p in files if p == model or p.suffix in (".json", ".safetensors", ".pt")):
         digest.update(path.name.encode())
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())

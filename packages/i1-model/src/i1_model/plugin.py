@@ -120,7 +120,7 @@ def i1_autoencoders() -> list[Component]:
 def i1_commands() -> list[Component]:
     """Offers `i1 convert` and `i1 lora`."""
     return [
-        Component("convert", "i1_model.checkpoints.cli:main", "write a model in another form"),
+        Component("convert", "i1_model.conversion.cli:main", "write a model in another form"),
         Component(
             "lora", "i1_model.lora.cli:main", "show a LoRA, or write it with the keys of another program"
         ),

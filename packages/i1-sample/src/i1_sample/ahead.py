@@ -7,17 +7,16 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from i1_model.checkpoints.folder import read_config
 from i1_model.checkpoints.stored import with_resolution
 from i1_model.compiled.report import compile_report
 from i1_model.compiled.topology import topology_devices
 from i1_model.config import ModelConfig
+from i1_model.lora.merged import open_model
 from i1_model.ops.chips import find_chip
 from i1_model.ops.target import target_platform
 from i1_model.sizes import NUM_HEADS, model_config
 from jax.sharding import SingleDeviceSharding
 
-from i1_sample.models import find_model
 from i1_sample.programs import Programs
 from i1_sample.settings import SampleSettings
 
@@ -43,7 +42,8 @@ def find_config(model: str) -> ModelConfig:
             resolution=pixels,
             compute_dtype="bfloat16",
         )
-    return read_config(find_model(model))[0]
+    with open_model(model) as stored:
+        return stored.config
 
 
 def compile_sampling(

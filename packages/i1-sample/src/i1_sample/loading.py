@@ -14,28 +14,17 @@ from i1_model.arrays.dtypes import WeightDtype
 from i1_model.arrays.loading import Sharding
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.autoencoders.pretrained import PretrainedAutoencoder
-from i1_model.checkpoints.stored import (
-    MODEL_INDEX,
-    PUBLISHED_RESOLUTIONS,
-    TORCH_FILE,
-    TRANSFORMER,
-    nearest_resolution,
-    open_stored,
-    with_resolution,
-)
+from i1_model.checkpoints.hub import Snapshot, fetch, is_repository
+from i1_model.checkpoints.locate import locate_model
+from i1_model.checkpoints.stored import open_stored, with_resolution
 from i1_model.config import ModelConfig
 from i1_model.lora.folder import is_adapter, load_adapter
 from i1_model.text_encoders import TextEncoderConfig
 from i1_model.text_encoders.pretrained import PretrainedEncoder
 
-from i1_sample.hub import Snapshot, fetch, is_repository
 from i1_sample.loras import LoraSetting, merge_loras, read_loras
-from i1_sample.models import find_model
 from i1_sample.progress import loading_bar
 
-_STORED_SUFFIXES = (".pt", ".safetensors")
-_UNIT = 16
-"""Pixels that a latent of two by two patches stands for, in every published model."""
 _ENCODER_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json")
 _VAE_FILES = ("vae/config.json", "vae/*.safetensors", "vae/*.safetensors.index.json")
 
@@ -80,7 +69,7 @@ def find_parts(
     Raises:
         UserError: when a part cannot be had, or does not fit the others.
     """
-    path, snapshot = locate(model, resolution, revision)
+    path, snapshot = locate_model(model, resolution, revision)
     adapters, side = [], resolution
     if is_adapter(path):
         tuned = load_adapter(path)
@@ -118,57 +107,15 @@ def find_parts(
     )
 
 
-def locate(
-    model: str | os.PathLike[str], resolution: int | None = None, revision: str | None = None
-) -> tuple[Path, Snapshot | None]:
-    """Returns what `open_stored` takes for a model, and its repository when it comes from the Hub.
-
-    Raises:
-        UserError: when there is no such model, or a revision is given for a local one.
-    """
-    name, path = os.fspath(model), Path(model).expanduser()
-    if not path.exists() and is_repository(name):
-        if resolution is not None and (resolution < 1 or resolution % _UNIT):
-            raise UserError(f"resolution {resolution}: use a positive multiple of {_UNIT}")
-        side = nearest_resolution(resolution or max(PUBLISHED_RESOLUTIONS))
-        patterns = (
-            "config.json",
-            "model.safetensors*",
-            MODEL_INDEX,
-            f"{TRANSFORMER}/*",
-            TORCH_FILE.format(side),
-        )
-        snapshot = fetch(name, patterns, revision=revision, instead="a folder")
-        return snapshot.folder, snapshot
-    if revision is not None:
-        raise UserError(f"revision {revision!r} does not apply: {name!r} is not a repository on the Hub")
-    if path.is_file() and (path.suffix in _STORED_SUFFIXES or path.name.startswith("checkpoint.npz-")):
-        return path, None
-    if path.is_dir() and _holds_weights(path):
-        return path, None
-    return find_model(model), None
-
-
 def _locate_base(folder: Path, base: str, resolution: int) -> tuple[Path, Snapshot | None]:
-    """Returns what the adapter in a folder belongs to, as `locate` does."""
+    """Returns what the adapter in a folder belongs to, as `locate_model` does."""
     try:
-        return locate(base, resolution)
+        return locate_model(base, resolution)
     except UserError as error:
         raise UserError(
             f"{folder} holds a LoRA for {base!r}, which is not here ({error}); give that model with --model "
             "and this folder with --lora"
         ) from error
-
-
-def _holds_weights(folder: Path) -> bool:
-    """Tells whether a folder is in the layout of diffusers, or holds released checkpoints."""
-    patterns = (
-        MODEL_INDEX,
-        "diffusion_pytorch_model.safetensors*",
-        TORCH_FILE.format("*"),
-        "checkpoint.npz-*",
-    )
-    return any(next(folder.glob(pattern), None) for pattern in patterns)
 
 
 def _text_encoders(

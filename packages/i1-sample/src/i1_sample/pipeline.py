@@ -109,7 +109,8 @@ class Pipeline:
             vae: likewise of the autoencoder.
             vae_tile: pixels of the tiles that the autoencoder works by, which bounds its memory; None takes
                 pictures as a whole.
-            revision: of the model's repository; None takes that of `i1_sample.hub.REVISIONS`, else `main`.
+            revision: of the model's repository; None takes that of `i1_model.checkpoints.hub.REVISIONS`,
+                else `main`.
             offload: holds the weights of one part at a time: the text encoders are read first and freed
                 before the denoiser is read, and read again by a later call.
             loras: LoRA files, folders or workdirs that are merged into the weights, each a path, or with its

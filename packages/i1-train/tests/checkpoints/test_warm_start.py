@@ -115,7 +115,7 @@ def test_released_weights(trained, tmp_path):
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [
-        (["init_from=/nowhere"], "init_from /nowhere: no such file or folder"),
+        (["init_from=/nowhere"], "init_from /nowhere: .*no such file or folder"),
         (["from_stage=/nowhere"], "from_stage /nowhere: the folder holds no checkpoint"),
         (["init_from={trained}", "model.adapter.num_blocks=2"], r"init_from .*: .*missing: .*connector"),
         (["from_stage={trained}", "model.adapter.num_blocks=2"], "do not fit this recipe: .* -> "),
@@ -131,7 +131,7 @@ def test_what_does_not_fit(trained, tmp_path, assignments, message):
 
 def test_a_workdir_without_a_checkpoint(tmp_path):
     (tmp_path / "checkpoints").mkdir()
-    with pytest.raises(UserError, match="has no checkpoint yet"):
+    with pytest.raises(UserError, match="has no complete checkpoint yet"):
         find_weights(str(tmp_path))
 
 

@@ -24,6 +24,8 @@ FORMAT = "i1-model"
 FORMAT_VERSION = 1
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+LORA_FILE = "pytorch_lora_weights.safetensors"
+"""The weights of a folder that holds an adapter and not a whole model."""
 _RESERVED = ("format", "format_version", "model", "plugins")
 
 

@@ -15,10 +15,11 @@ import safetensors.numpy
 from i1_hooks import UserError
 
 from i1_model.arrays.safetensors import safetensors_arrays
+from i1_model.checkpoints.folder import LORA_FILE
+from i1_model.checkpoints.workdir import MODEL, newest_checkpoint
 from i1_model.lora.factors import Adapter
 from i1_model.lora.formats import PEFT_METADATA, FormatName, decode, detect, encode
 
-LORA_FILE = "pytorch_lora_weights.safetensors"
 PEFT_FILE = "adapter_model.safetensors"
 PEFT_CONFIG = "adapter_config.json"
 
@@ -50,13 +51,15 @@ def find_lora(path: str | os.PathLike[str]) -> Path:
     path = Path(path).expanduser()
     if path.is_file():
         return path
-    steps = [p for p in (path / "checkpoints").glob("*") if p.name.isdigit()]
-    newest = sorted(steps, key=lambda step: int(step.name), reverse=True)
-    for folder in (path, path / "model", *(step / "model" for step in newest)):
-        for name in (LORA_FILE, PEFT_FILE):
-            if (folder / name).is_file():
-                return folder / name
+    newest = newest_checkpoint(path, lambda checkpoint: _lora_in(checkpoint / MODEL) is not None)
+    for folder in (path, path / MODEL, *([] if newest is None else [newest / MODEL])):
+        if (found := _lora_in(folder)) is not None:
+            return found
     raise UserError(f"no LoRA at {str(path)!r}: give a safetensors file, or a folder or run with {LORA_FILE}")
+
+
+def _lora_in(folder: Path) -> Path | None:
+    return next((folder / name for name in (LORA_FILE, PEFT_FILE) if (folder / name).is_file()), None)
 
 
 def read_lora(path: str | os.PathLike[str], modules: Iterable[str] | None = None) -> LoraFile:

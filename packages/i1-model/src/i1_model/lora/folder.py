@@ -10,10 +10,10 @@ from typing import Any
 
 from i1_hooks import UserError
 
-from i1_model.checkpoints.folder import CONFIG_FILE, WEIGHTS_FILE, read_config, to_record
+from i1_model.checkpoints.folder import CONFIG_FILE, LORA_FILE, WEIGHTS_FILE, read_config, to_record
 from i1_model.config import ModelConfig
 from i1_model.lora.factors import Adapter
-from i1_model.lora.files import LORA_FILE, read_lora, write_lora
+from i1_model.lora.files import read_lora, write_lora
 from i1_model.lora.layers import find_layers
 
 ADAPTER = "adapter"

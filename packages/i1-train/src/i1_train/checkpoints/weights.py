@@ -8,8 +8,9 @@ from typing import Any
 
 import jax
 import numpy as np
-from i1_hooks import UserError, get_registry
+from i1_hooks import UserError
 from i1_model.arrays.dtypes import weight_dtype
+from i1_model.checkpoints.locate import locate_model
 from i1_model.checkpoints.names import flatten, from_released
 from i1_model.checkpoints.stored import open_stored
 from i1_model.lora.attach import FLOAT32_LAYERS
@@ -28,23 +29,10 @@ def find_weights(path: str) -> Path:
     Raises:
         UserError: when there is none, or a LoRA, which is not a whole model.
     """
-    place = Path(path).expanduser()
-    if not place.exists():
-        models = get_registry().components("models")
-        if path in models:
-            return Path(get_registry().load("models", path)())
-        names = f", and no embedded model ({', '.join(sorted(models))})" if models else ""
-        raise UserError(
-            f"init_from {path}: no such file or folder{names}; name a model folder, a workdir, or a released "
-            ".npz, .pt or .safetensors file"
-        )
-    if (place / "checkpoints").is_dir():
-        steps = [folder for folder in (place / "checkpoints").glob("*") if folder.name.isdigit()]
-        if not steps:
-            raise UserError(f"init_from {path}: the workdir has no checkpoint yet")
-        place = max(steps, key=lambda folder: int(folder.name))
-    if (place / "model").is_dir():
-        place = place / "model"
+    try:
+        place, _ = locate_model(path)
+    except UserError as error:
+        raise UserError(f"init_from {path}: {error}") from error
     if is_adapter(place):
         raise UserError(f"init_from {path} holds a LoRA alone; name a whole model")
     return place

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,13 +21,15 @@ from i1_model.arrays.archive import Archive
 from i1_model.arrays.torch_zip import read_torch_zip
 from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones import DualStream, SingleStream
-from i1_model.checkpoints.convert import convert
 from i1_model.checkpoints.folder import load_model, save_model
 from i1_model.checkpoints.names import from_released, to_released
 from i1_model.checkpoints.stored import open_stored
 from i1_model.config import ModelConfig
+from i1_model.conversion.convert import convert
 from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
+from i1_model.lora.factors import Factors, merge
+from i1_model.lora.folder import save_adapter
 from i1_model.text_encoders.hash import HashEncoder
 from model_goldens import FOLDER
 
@@ -81,6 +84,45 @@ def test_round_trips_are_bit_exact(source: str, model: Path, tmp_path: Path):
         assert load_model(ours).metadata == load_model(model).metadata
         assert contents(ours)[1]["step"] == 3
         jax.tree.map(np.testing.assert_array_equal, load_model(ours).params, load_model(model).params)
+
+
+def test_a_workdir_and_a_checkpoint_are_taken(model: Path, tmp_path: Path):
+    for step in ("9", "10"):
+        shutil.copytree(model, tmp_path / "run" / "checkpoints" / step / "model")
+    record = tmp_path / "run" / "checkpoints" / "10" / "model" / "config.json"
+    record.write_text(record.read_text().replace('"step": 3', '"step": 10'))
+    assert contents(convert(tmp_path / "run", tmp_path / "a", "i1"))[1]["step"] == 10
+    assert contents(convert(tmp_path / "run" / "checkpoints" / "9", tmp_path / "b", "i1"))[1]["step"] == 3
+    assert contents(tmp_path / "a")[2] == contents(model)[2]
+
+
+def test_another_resolution(model: Path, tmp_path: Path):
+    assert contents(convert(model, tmp_path / "larger", "i1", resolution=16))[0].resolution == 16
+    assert load_model(tmp_path / "larger").config.resolution == 16
+    with pytest.raises(UserError, match="resolution 15: use a positive multiple of 4"):
+        convert(model, tmp_path / "other", "i1", resolution=15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_lora_is_added_to_its_base(dtype: str, tmp_path: Path):
+    base = write_model(tmp_path / "base", dtype=dtype)
+    random, name = np.random.default_rng(1), "in_blocks.0.attn.qkv_image"
+    a, b = (random.normal(size=size).astype(np.float32) for size in ((24, 2), (2, 72)))
+    adapter = {name: Factors(a, b, 3.0)}
+    run = tmp_path / "run" / "checkpoints" / "5" / "model"
+    save_adapter(run, CONFIG, adapter, base=str(base), metadata={"step": 5})
+    loaded = load_model(base, dtype=dtype)
+    params = to_released(merge(CONFIG, loaded.params, [(adapter, 1.0)]))
+    _, metadata, _ = contents(convert(tmp_path / "run", tmp_path / "whole", "i1"))
+    assert (metadata["step"], "adapter" in metadata) == (5, False)
+    whole = to_released(load_model(tmp_path / "whole", dtype=dtype).params)
+    jax.tree.map(np.testing.assert_array_equal, whole, params)
+    assert not np.array_equal(
+        whole["blocks_0/attn/qkv_image/kernel"], to_released(loaded.params)["blocks_0/attn/qkv_image/kernel"]
+    )
+    base.rename(tmp_path / "moved")
+    with pytest.raises(UserError, match=r"holds a LoRA for .*base', which is not here"):
+        convert(tmp_path / "run", tmp_path / "again", "i1")
 
 
 def test_the_torch_form_is_the_released_one(tmp_path: Path):

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from i1_hooks.cli import main
 from i1_model.arrays import atomic
-from i1_model.checkpoints.convert import convert
+from i1_model.conversion.convert import convert
 from model_goldens import FOLDER
 
 NPZ = FOLDER / "checkpoints" / "checkpoint.npz-000000010"

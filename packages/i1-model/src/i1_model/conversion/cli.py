@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from i1_hooks import CommandParser
 
 _EPILOG = """\
-SRC is a model folder, a folder in the layout of diffusers, or a released checkpoint: checkpoint.npz-STEP, a
-.pt or safetensors. DST is new: a folder, or for --to torch a file that ends in .pt.
+SRC is what `i1 sample --model` takes: the name of a registered model, a model folder, a training workdir
+(its newest checkpoint) or one of its checkpoints, a folder in the layout of diffusers, a released checkpoint
+(checkpoint.npz-STEP, .pt, .safetensors), or a repository on the Hub (owner/name or owner/name@revision). A
+LoRA that a run trained is added to its base, and the whole model is written.
+
+DST is new: a folder, or for --to torch a file that ends in .pt.
 Arrays are copied bit for bit unless --dtype is given.
 """
 
@@ -28,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("destination", metavar="DST", help="what to write")
     add("--to", required=True, choices=("i1", "diffusers", "torch"), help="the form to write")
     add("--weights", choices=("ema", "raw"), default="ema", help="of a training checkpoint (default: ema)")
+    add("--resolution", type=int, metavar="N", help="pixels; chooses among published checkpoints")
     add("--dtype", choices=("float32", "bfloat16"), help="of the written arrays (default: as they are)")
     return parser
 
@@ -43,13 +48,14 @@ def main(argv: Sequence[str]) -> int:
     """
     arguments = build_parser().parse_args(argv)
 
-    from i1_model.checkpoints.convert import convert
+    from i1_model.conversion.convert import convert
 
     path = convert(
         arguments.source,
         arguments.destination,
         arguments.to,
         weights=arguments.weights,
+        resolution=arguments.resolution,
         dtype=arguments.dtype,
         progress=_show if sys.stderr.isatty() else None,
     )

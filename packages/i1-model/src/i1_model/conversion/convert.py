@@ -18,8 +18,9 @@ from i1_model.checkpoints import diffusers_folder as hub
 from i1_model.checkpoints.folder import CONFIG_FILE, FORMAT, to_record
 from i1_model.checkpoints.names import check_fit
 from i1_model.checkpoints.released import WeightsName
-from i1_model.checkpoints.stored import MODEL_INDEX, TRANSFORMER, StoredModel, open_stored
+from i1_model.checkpoints.stored import MODEL_INDEX, TRANSFORMER, StoredModel
 from i1_model.checkpoints.torch_names import rope_tables, to_torch_names
+from i1_model.lora.merged import open_model
 
 Form = Literal["i1", "diffusers", "torch"]
 FORMS: tuple[Form, ...] = ("i1", "diffusers", "torch")
@@ -31,6 +32,7 @@ def convert(
     form: Form,
     *,
     weights: WeightsName = "ema",
+    resolution: int | None = None,
     dtype: WeightDtype | None = None,
     shard_bytes: int = SHARD_BYTES,
     progress: Progress | None = None,
@@ -40,11 +42,12 @@ def convert(
     One array is in memory at a time. Values are copied bit for bit unless a dtype is given.
 
     Args:
-        source: what `i1_model.checkpoints.stored.open_stored` takes.
+        source: what `i1_model.lora.merged.open_model` takes; a LoRA's folder is added to its base.
         destination: a new folder, or for `"torch"` a new file.
         form: `"i1"`, a model folder; `"diffusers"`, a repository in the layout of diffusers; `"torch"`, the
             form of the released `.pt`.
         weights: which ones of a training checkpoint.
+        resolution: of the model, in pixels, and the choice among published checkpoints; None is its own.
         dtype: of the written arrays; None keeps that of each.
         shard_bytes: bytes of one safetensors file of `"diffusers"`.
         progress: called with the bytes done and in all.
@@ -61,7 +64,7 @@ def convert(
     destination = Path(destination).expanduser()
     if form == "torch" and destination.suffix != ".pt":
         raise UserError(f"{destination}: the torch form is one file; give a name that ends in .pt")
-    with open_stored(source, weights=weights) as stored:
+    with open_model(source, weights=weights, resolution=resolution) as stored:
         try:
             check_fit(stored.config, stored.arrays)
         except UserError as error:

@@ -72,7 +72,7 @@ def fetch(name: str, patterns: Sequence[str], *, revision: str | None = None, in
     except ModuleNotFoundError as error:
         raise UserError(
             f"{repository!r} is not a folder here; to have it from the Hugging Face Hub pip install "
-            f"'i1-sample[hub]', or give {instead}"
+            f"'i1-model[hub]', or give {instead}"
         ) from error
     revision = revision or pinned or REVISIONS.get(repository, "main")
     page = f"https://huggingface.co/{repository}"

@@ -1,0 +1,1 @@
+"""A model in one form written in another: `i1 convert`."""

@@ -1,0 +1,6 @@
+"""Puts the helpers of this folder on the import path."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent))
