@@ -28,7 +28,7 @@ PUBLISHED = (
     "model.compute_dtype=float32",
     "model.backbone.attention=plain",
     "model.adapter.attention=plain",
-    'machines=[{"name":"v5p-128","data":64}]',
+    'hardware.machines=[{"name":"v5p-128","data":64}]',
 )
 """The published program: float32 activations, whole attention logits, a copy of the state on every chip."""
 SCANNED = ("model.backbone.layers=scan",)

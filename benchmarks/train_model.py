@@ -10,7 +10,7 @@ from i1_model.backbones.dual_stream import DualStream
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders.hash import HashEncoder
-from i1_train.config import TrainConfig
+from i1_train.config import Checkpointing, TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.optimizers.adam import Adam
 from i1_train.schedules import Constant
@@ -47,7 +47,7 @@ def bench_config(
         schedule=Constant(lr=1e-4),
         batch_size=batch,
         steps=1_000_000,
-        checkpoint_every=1_000_000,
+        checkpoints=Checkpointing(every=1_000_000),
         loggers=(Jsonl(),),
     )
 

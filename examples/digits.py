@@ -30,7 +30,7 @@ from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders.hash import HashEncoder
 from i1_sample import Pipeline
-from i1_train import SamplingDefaults, TrainConfig, train
+from i1_train import Average, Checkpointing, SamplingDefaults, TrainConfig, train
 from i1_train.optimizers.adam import Adam
 from i1_train.schedules import WarmupCosine
 from PIL import Image
@@ -78,10 +78,8 @@ def digits_recipe(folder: Path, steps: int) -> TrainConfig:
         schedule=WarmupCosine(lr=2e-3, warmup=min(100, steps // 2), final_lr=1e-5),
         batch_size=32,
         steps=steps,
-        ema_decay=0.998,
-        ema_warmup=True,
-        checkpoint_every=1000,
-        keep_checkpoints=1,
+        average=Average(decay=0.998, warmup=True),
+        checkpoints=Checkpointing(every=1000, keep=1),
         log_every=100,
         preview_prompts=("a handwritten seven", "the digit 3"),
         sampling=SamplingDefaults(steps=50, guidance_scale=2.0, shift=1.0, rescale=0.0),

@@ -13,8 +13,8 @@ from i1_train.recipes import load_recipe
 
 SETTINGS = (
     "steps=12",
-    "checkpoint_every=5",
-    "keep_checkpoints=3",
+    "checkpoints.every=5",
+    "checkpoints.keep=3",
     'loggers=["jsonl"]',
     "preview_prompts=[]",
     "data.num_threads=0",

@@ -11,7 +11,7 @@ from i1_hooks import UserError
 from i1_model.compiled.topology import topology_devices
 from i1_train.cli import main
 
-MACHINES = 'machines=[{"name":"v5p-8","data":2,"fsdp":2}]'
+MACHINES = 'hardware.machines=[{"name":"v5p-8","data":2,"fsdp":2}]'
 COMMAND = ["train", "scenes-tiny", "--compile-only", "--topology", "v5p:2x2x1", "--set", MACHINES]
 KEYS = {"fits", "bytes_per_device", "flops", "bytes_accessed", "estimated_seconds", "compile_seconds"}
 

@@ -24,7 +24,7 @@ def settings(pictures, *more):
         f"data.buckets={BUCKETS}",
         "model.null_caption_prob=0.5",
         "batch_size=2",
-        "checkpoint_every=4",
+        "checkpoints.every=4",
         "steps=6",
         *more,
     )

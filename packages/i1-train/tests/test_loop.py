@@ -67,7 +67,7 @@ def test_the_config_beside_a_run_is_the_resolved_recipe(tmp_path):
 def test_keeping_checkpoints_while_the_clock_jumps(tmp_path, monkeypatch):
     jumps, now = itertools.cycle([0.0, 60.0, -60.0]), time.time
     monkeypatch.setattr(time, "time", lambda: now() + next(jumps))
-    runs.run(tmp_path, "steps=8", "checkpoint_every=1", "keep_checkpoints=2", "keep_every=3")
+    runs.run(tmp_path, "steps=8", "checkpoints.every=1", "checkpoints.keep=2", "checkpoints.keep_every=3")
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["3", "6", "7", "8"]
 
 
@@ -114,7 +114,7 @@ def registry_with(**plugins):
 def test_plugins_are_told_and_a_failing_one_is_named(tmp_path, capsys):
     good, bad = Recorder(), Recorder(fails=True)
     with use_registry(registry_with(good=good, bad=bad)):
-        runs.run(tmp_path, "steps=2", "checkpoint_every=1", 'preview_prompts=["a red circle"]')
+        runs.run(tmp_path, "steps=2", "checkpoints.every=1", 'preview_prompts=["a red circle"]')
     expected = [("started", "scenes-tiny", 0), ("saved", 1), ("saved", 2), ("finished", 2, "done")]
     assert good.calls == bad.calls == expected
     warning = "i1: warning: plugin 'bad' failed in i1_run_started: OSError: no such luck\n"
@@ -127,7 +127,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path):
         use_registry(registry_with(recorder=recorder)),
         pytest.raises(NotFiniteError, match=r"loss nan, .* at step 9: stopped without saving"),
     ):
-        runs.run(tmp_path, "checkpoint_every=3", "data.prefetch=0", 'preview_prompts=["a red circle"]')
+        runs.run(tmp_path, "checkpoints.every=3", "data.prefetch=0", 'preview_prompts=["a red circle"]')
     assert recorder.calls[-1] == ("finished", 9, "failed")
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == ["3", "6"]
     failed = json.loads((tmp_path / "failed_batch.json").read_text())
@@ -164,10 +164,10 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(i1_train.run, "write_model", full)
     message = r"cannot write checkpoint .*2: No space left on device; the last good checkpoint is .*1; free"
     with pytest.raises(UserError, match=message):
-        runs.run(tmp_path, "steps=3", "checkpoint_every=1")
+        runs.run(tmp_path, "steps=3", "checkpoints.every=1")
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["1"]
     monkeypatch.undo()
-    assert runs.run(tmp_path, "steps=3", "checkpoint_every=1") == 3
+    assert runs.run(tmp_path, "steps=3", "checkpoints.every=1") == 3
 
 
 FULL_DISK = """
@@ -190,7 +190,7 @@ Checkpoints.begin = limited
 
 
 def test_a_disk_that_is_full_while_the_state_is_written(tmp_path):
-    settings = ("steps=3", "checkpoint_every=1")
+    settings = ("steps=3", "checkpoints.every=1")
     status, _, err = runs.start(tmp_path, *settings, before=FULL_DISK)
     assert status == 2
     reason = "cannot write checkpoint .*/2: File too large; the last good checkpoint is .*/1; free space"
@@ -219,10 +219,10 @@ def test_a_signal_during_a_write_saves_once(tmp_path, monkeypatch):
     monkeypatch.setattr(i1_train.run, "write_model", slow)
     monkeypatch.setattr(Metrics, "add", stop_at_six)
     with pytest.raises(RunInterruptedError, match=r"SIGTERM at step 6: saved to .*checkpoints/3$"):
-        runs.run(tmp_path, "checkpoint_every=3")
+        runs.run(tmp_path, "checkpoints.every=3")
     assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["3"]
     assert len(runs.metrics(tmp_path)) == 6
-    assert runs.run(tmp_path, "checkpoint_every=3", "steps=5") == 5
+    assert runs.run(tmp_path, "checkpoints.every=3", "steps=5") == 5
     assert [row["step"] for row in runs.metrics(tmp_path)] == [1, 2, 3, 4, 5]
 
 
@@ -239,7 +239,7 @@ def test_data_that_dies(tmp_path, monkeypatch, threads):
     monkeypatch.setattr(Scenes, "__getitem__", dying)
     message = r"the data failed after step \d+ \(RuntimeError: .*worker died.*\); correct it and run again"
     with pytest.raises(UserError, match=message):
-        runs.run(tmp_path, "checkpoint_every=2", threads)
+        runs.run(tmp_path, "checkpoints.every=2", threads)
     monkeypatch.undo()
 
 
@@ -255,13 +255,19 @@ def test_a_device_without_memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr("i1_train.run.make_step", make)
     with pytest.raises(UserError, match=r"out of memory on .*: 5 bytes did not fit; .* grad_accumulation=2"):
-        runs.run(tmp_path, "checkpoint_every=2")
+        runs.run(tmp_path, "checkpoints.every=2")
     verify(tmp_path / "checkpoints" / "2")
 
 
 def test_held_out_loss_and_the_best_checkpoints(tmp_path):
     scenes = '[{"component": "scenes", "num_records": 40, "seed": 1}]'
-    settings = ["steps=4", "checkpoint_every=1", "keep_checkpoints=1", "keep_best=2", "held_out.every=100"]
+    settings = [
+        "steps=4",
+        "checkpoints.every=1",
+        "checkpoints.keep=1",
+        "checkpoints.keep_best=2",
+        "held_out.every=100",
+    ]
     settings += [f"held_out.sources={scenes}", "held_out.num_images=6", "held_out.times=[0.2,0.8]"]
     runs.run(tmp_path, *settings)
     rows = runs.metrics(tmp_path)
@@ -292,8 +298,10 @@ def test_the_command_that_goes_on_repeats_the_plugins(tmp_path, monkeypatch, cap
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [
-        (["keep_best=1"], r"keep_best 1 needs a held-out loss to compare: .* held_out\.sources"),
-        (["init_from=a", "from_stage=b"], "init_from a and from_stage b exclude each other"),
+        (
+            ["checkpoints.keep_best=1"],
+            r"keep_best 1 needs a held-out loss .* held_out\.sources",
+        ),
         (["held_out.times=[2]"], r"held_out\.times must be numbers from 0 to 1"),
         (["held_out.every=0"], r"held_out\.every must be at least 1"),
         (["guard.on_spike=jump"], "guard.on_spike"),
@@ -302,7 +310,7 @@ def test_the_command_that_goes_on_repeats_the_plugins(tmp_path, monkeypatch, cap
         (["steps=0"], "steps must be at least 1, got 0"),
         (["seed=-1"], "seed must be within"),
         (['frozen=["("]'], r"'\(' is not a regular expression"),
-        (["ema_decay=1.0"], "ema_decay must be at least 0 and below 1"),
+        (["average.decay=1.0"], "average.decay must be at least 0 and below 1"),
         (["stepz=4"], "unknown config path 'stepz'; did you mean 'steps'"),
         (["schedule=constnt"], "unknown schedule 'constnt'; did you mean 'constant'"),
         (["schedule.lr=0"], "lr must be above 0"),

@@ -13,6 +13,7 @@ from i1_model.denoiser import init_denoiser
 from i1_model.lora.factors import merge
 from i1_model.lora.folder import load_adapter
 from i1_train.checkpoints.weights import read_weights, with_weights
+from i1_train.config import InitFrom
 from i1_train.lora import fingerprint
 from i1_train.parts import build_parts
 from small_runs import arrays, assert_same_run, recipe, run
@@ -32,13 +33,13 @@ def base(tmp_path_factory):
 def settings(base, *more):
     return (
         "model.backbone.depth=5",
-        f"init_from={base}",
+        f'start={{"weights":"{base}"}}',
         "lora.rank=4",
         "lora.alpha=8",
         "lora.base_dtype=float32",
         f"lora.targets={TARGETS}",
-        "ema_decay=0.5",
-        "checkpoint_every=2",
+        "average.decay=0.5",
+        "checkpoints.every=2",
         "steps=4",
         *more,
     )
@@ -110,7 +111,7 @@ def _targets(config):
 
 
 def test_going_on_is_exact(base, finished, tmp_path):
-    run(tmp_path, *settings(base, "steps=3", "checkpoint_every=3"))
+    run(tmp_path, *settings(base, "steps=3", "checkpoints.every=3"))
     (tmp_path / "config.json").write_text((finished / "config.json").read_text())
     run(tmp_path, *settings(base))
     assert_same_run(finished, tmp_path, 4)
@@ -122,7 +123,7 @@ def test_full_fine_tuning_begins_with_the_weights(base):
     found = read_weights(config, str(base))
     assert found.keys() == exact.keys()
     state = {part: {path: jnp.zeros_like(v) for path, v in exact.items()} for part in ("params", "ema")}
-    started = with_weights(state, dataclasses.replace(config, init_from=str(base)))
+    started = with_weights(state, dataclasses.replace(config, start=InitFrom(weights=str(base))))
     for path, value in exact.items():
         np.testing.assert_array_equal(started["params"][path], value)
         np.testing.assert_array_equal(started["ema"][path], value)
@@ -177,14 +178,14 @@ def test_a_bfloat16_base_is_rounded_once(base):
 
 
 def test_mistakes_are_named(base, finished, tmp_path):
-    with pytest.raises(UserError, match=r"name them with --set init_from=PATH"):
+    with pytest.raises(UserError, match=r"name them with --init-from PATH"):
         build_parts(recipe("lora.rank=4"))
     with pytest.raises(UserError, match=r"lora.targets: 'blocks_9.*' matches no layer in full; layers are"):
         build_parts(recipe(*settings(base, 'lora.targets=["blocks_9.*"]')))
-    with pytest.raises(UserError, match=r"init_from absent: unknown model 'absent'.* none has that name"):
-        build_parts(recipe(*settings(base), "init_from=absent"))
+    with pytest.raises(UserError, match=r"start.weights absent: unknown model 'absent'"):
+        build_parts(recipe(*settings(base), 'start={"weights":"absent"}'))
     with pytest.raises(UserError, match="holds a LoRA alone"):
-        build_parts(recipe(*settings(base), f"init_from={finished}"))
+        build_parts(recipe(*settings(base), f'start={{"weights":"{finished}"}}'))
 
 
 def test_other_weights_are_noticed(base, finished):

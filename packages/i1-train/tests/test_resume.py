@@ -145,7 +145,7 @@ def test_a_finished_run_stays_as_it_is(copy, straight):
 
 
 def test_a_longer_run_goes_on(copy):
-    assert runs.run(copy, "steps=13", "checkpoint_every=3", 'loggers=["jsonl","tensorboard"]') == 13
+    assert runs.run(copy, "steps=13", "checkpoints.every=3", 'loggers=["jsonl","tensorboard"]') == 13
     assert [row["step"] for row in runs.metrics(copy)] == list(range(1, 14))
 
 

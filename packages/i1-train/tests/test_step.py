@@ -10,6 +10,7 @@ import pytest
 from i1_data.pipeline import make_batches
 from i1_hooks import override
 from i1_model.text_encoders.hash import HashEncoder
+from i1_train.config import Average
 from i1_train.guard import Guard
 from i1_train.parts import build_parts
 from i1_train.recipes.scenes import scenes_tiny
@@ -77,10 +78,10 @@ def test_pixels_are_in_minus_one_to_one():
 
 
 def test_the_average_warms_up_when_asked():
-    config = dataclasses.replace(scenes_tiny(), ema_decay=0.9, ema_warmup=True)
+    config = dataclasses.replace(scenes_tiny(), average=Average(decay=0.9, warmup=True))
     decays = [float(decay_at(config, jnp.int32(step))) for step in (0, 9, 1000)]
     np.testing.assert_allclose(decays, [2 / 11, 11 / 20, 0.9], rtol=1e-6)
-    published = float(decay_at(dataclasses.replace(config, ema_warmup=False), jnp.int32(0)))
+    published = float(decay_at(dataclasses.replace(config, average=Average(decay=0.9)), jnp.int32(0)))
     assert published == pytest.approx(0.9)
 
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from i1_hooks import UserError
+from i1_train.config import Average
 from i1_train.optimizers.adam import Adam
 from i1_train.parameters import Leaf, describe, factors
 from i1_train.recipes.scenes import scenes_tiny
@@ -38,7 +39,7 @@ def config_of(settings):
         frozen=frozen,
         lr_multipliers=multipliers,
         clip_norm=settings["grad_clip_norm"],
-        ema_decay=settings["ema_decay_rate"],
+        average=Average(decay=settings["ema_decay_rate"]),
     )
 
 
@@ -62,7 +63,7 @@ def test_recorded_steps(golden_file):
     assert set(params) - set(update.trained) == {"pos_embed"}
     trained = {path: params[path] for path in update.trained}
     ema, opt, apply = trained, update.init(trained), jax.jit(update)
-    decay = jnp.float32(config.ema_decay)
+    decay = jnp.float32(config.average.decay)
     for step in range(1, about["steps"] + 1):
         grads = {path: tree(f"grads{step}")[path] for path in trained}
         trained, opt, norm = apply(grads, opt, trained)

@@ -12,6 +12,8 @@ from i1_data.filters import FilterConfig
 from i1_data.mixings import EqualMixing, MixingConfig
 from i1_data.sources import SourceConfig
 
+_MAY_CHANGE = {"may_change_on_resume": True}  # i1-train reads it: these two only say how batches are made
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
@@ -42,8 +44,8 @@ class DataConfig:
     max_records: int = 0
     captioner: CaptionerConfig = field(default_factory=UniformCaptioner)
     buckets: tuple[Size, ...] = ()
-    num_threads: int = 2
-    prefetch: int = 2
+    num_threads: int = field(default=2, metadata=_MAY_CHANGE)
+    prefetch: int = field(default=2, metadata=_MAY_CHANGE)
 
     def __post_init__(self) -> None:
         if not self.sources:

@@ -6,7 +6,7 @@ import dataclasses
 
 from i1_model.adapters.mlp import MLPAdapter
 from i1_model.backbones.cross_attention import CrossAttention
-from i1_train.config import TrainConfig
+from i1_train.config import Checkpointing, TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.recipes.scenes import scenes
 from i1_train.schedules import WarmupStableDecay
@@ -40,8 +40,7 @@ def baseline() -> TrainConfig:
         schedule=WarmupStableDecay(lr=5e-3, warmup=100, decay=0.7, final_lr=2e-5),
         batch_size=32,
         steps=1000,
-        checkpoint_every=500,
-        keep_checkpoints=1,
+        checkpoints=Checkpointing(every=500, keep=1),
         loggers=(Jsonl(),),
         log_every=100,
         preview_prompts=(),

@@ -31,7 +31,7 @@ class StudySuite(ComponentSuite[StudyConfig]):
     def test_arms_differ_in_nothing_but_the_axis(self) -> None:
         first, *others = (arm.recipe for arm in self.component.arms())
         for other in others:
-            for field in ("optimizer", "schedule", "batch_size", "steps", "seed", "ema_decay", "objective"):
+            for field in ("optimizer", "schedule", "batch_size", "steps", "seed", "average", "objective"):
                 assert getattr(other, field) == getattr(first, field), field
 
     def test_arms_take_settings(self) -> None:

@@ -6,12 +6,34 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from i1_train.config import SamplingDefaults, TrainConfig
+    from i1_train.config import (
+        Average,
+        Checkpointing,
+        FromStage,
+        InitFrom,
+        SamplingDefaults,
+        TrainConfig,
+    )
+    from i1_train.devices.machines import Hardware, MachineMesh
     from i1_train.loop import train
 
-__all__ = ["SamplingDefaults", "TrainConfig", "train"]
+__all__ = [
+    "Average",
+    "Checkpointing",
+    "FromStage",
+    "Hardware",
+    "InitFrom",
+    "MachineMesh",
+    "SamplingDefaults",
+    "TrainConfig",
+    "train",
+]
 
-_HOMES = {"SamplingDefaults": "config", "TrainConfig": "config", "train": "loop"}
+_HOMES = dict.fromkeys(__all__, "config") | {
+    "Hardware": "devices.machines",
+    "MachineMesh": "devices.machines",
+    "train": "loop",
+}
 
 
 def __getattr__(name: str) -> object:

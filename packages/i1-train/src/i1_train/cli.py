@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import sys
@@ -14,7 +15,7 @@ from i1_hooks import CommandParser
 from i1_train.devices.hosts import HostLostError, add_flags, find_meeting, joined
 
 EPILOG = """\
-Running the same command again goes on where the run stopped. `steps`, `checkpoint_every` and `seed` are
+Running the same command again goes on where the run stopped. `steps`, `checkpoints.every` and `seed` are
 fields of every recipe; `i1 plugins` lists the recipes. Compiled programs are kept in $XDG_CACHE_HOME/i1/jax
 (~/.cache/i1/jax); JAX_COMPILATION_CACHE_DIR chooses another folder."""
 
@@ -48,12 +49,13 @@ def main(argv: Sequence[str]) -> int:
         metavar="PATH=VALUE",
         help="change a field of the recipe, as in --set model.backbone.depth=7; may be given several times",
     )
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--init-from",
         metavar="PATH",
         help="begin with the weights of a model folder, a workdir, or a released .npz, .pt or safetensors",
     )
-    parser.add_argument(
+    start.add_argument(
         "--from-stage",
         metavar="D",
         help="begin with the whole state of another workdir, for the next resolution or other data",
@@ -111,9 +113,9 @@ def load(arguments: argparse.Namespace) -> Any:
     """Returns the recipe with its settings."""
     from i1_train.recipes import load_recipe
 
-    starts = {"init_from": arguments.init_from, "from_stage": arguments.from_stage}
-    assignments = [f"{name}={value}" for name, value in starts.items() if value is not None]
-    return load_recipe(arguments.recipe, [*arguments.assignments, *assignments])
+    starts = {"weights": arguments.init_from, "workdir": arguments.from_stage}
+    given = [f"start={json.dumps({name: value})}" for name, value in starts.items() if value is not None]
+    return load_recipe(arguments.recipe, [*arguments.assignments, *given])
 
 
 def plugin_flags() -> list[str]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from i1_data.config import DataConfig
 from i1_hooks import UserError
 from i1_model.config import ModelConfig
 from i1_model.lora.config import Lora
 
-from i1_train.devices.machines import AUTO, KNOWN, PARAMETER_RULES, Machine, Rules
+from i1_train.checks import check_regular_expressions, require_at_least
+from i1_train.devices.machines import Hardware
 from i1_train.guard import Guard
 from i1_train.held_out import HeldOut
 from i1_train.loggers.base import LoggerConfig
@@ -22,19 +24,27 @@ from i1_train.optimizers.base import OptimizerConfig
 from i1_train.schedules import Constant, ScheduleConfig
 
 POSITIONS = r".*pos_embed"
-"""The table of sinusoidal positions, which is never trained; it may be absent."""
+"""The table of sinusoidal positions, which is never trained; a model may have none."""
+
+MAY_CHANGE: Mapping[str, Any] = {"may_change_on_resume": True}
+"""Metadata of a field that may differ when a run is resumed, together with everything inside it.
+
+Such a field decides how long the run is, where it runs and what is written down. It does not decide what a
+step computes (on another mesh, up to rounding), with two exceptions: a schedule that depends on `steps`
+follows the new number, and `guard` decides what happens to bad steps.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingDefaults:
-    """How a model trained by a recipe is sampled unless one says otherwise; stored in the model folder.
+    """How a model trained by a recipe is sampled by default; stored in the model folder.
 
     Attributes:
         steps: steps of the solver.
         guidance_scale: classifier-free guidance, 1 for none.
-        shift: of the time grid, 0 or 1 for none.
-        rescale: how much of the guided velocity's standard deviation is put back, 0 to 1.
-        solver: the integrator's registered name.
+        shift: shift of the time grid, 0 or 1 for none.
+        rescale: how much of the guided velocity's standard deviation is restored, 0 to 1.
+        solver: registered name of the solver.
     """
 
     steps: int = 250
@@ -45,47 +55,100 @@ class SamplingDefaults:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Average:
+    """The float32 exponential moving average of the trained parameters, which is what sampling uses.
+
+    Attributes:
+        decay: decay per step, at least 0 and below 1.
+        warmup: whether the decay of step n is at most (1 + n) / (10 + n), so that a short run forgets its
+            initial parameters.
+    """
+
+    decay: float = 0.9999
+    warmup: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.decay < 1:
+            raise UserError(f"average.decay must be at least 0 and below 1, got {self.decay}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpointing:
+    """When checkpoints are written, and which of them are kept.
+
+    Attributes:
+        every: steps between checkpoints; the last step always gets one.
+        keep: how many of the newest checkpoints are kept.
+        keep_every: checkpoints at multiples of this step are never deleted; 0 for none.
+        keep_best: how many checkpoints with the lowest held-out loss are kept; 0 for none.
+    """
+
+    every: int = 1000
+    keep: int = 3
+    keep_every: int = 0
+    keep_best: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least(1, self, ("every", "keep"), "checkpoints.")
+        require_at_least(0, self, ("keep_every", "keep_best"), "checkpoints.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class InitFrom:
+    """Start from trained weights; the optimizer, the step count and the data start afresh.
+
+    Attributes:
+        weights: a model folder, a workdir, a checkpoint, the name of a registered model, or a released
+            `.npz`, `.pt` or `.safetensors` file.
+    """
+
+    weights: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FromStage:
+    """Start from the whole state of another run: parameters, average, optimizer and step count.
+
+    Attributes:
+        workdir: workdir of the earlier stage, whose newest checkpoint is used.
+    """
+
+    workdir: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TrainConfig:
     """Everything that decides a training run.
 
     Attributes:
-        recipe: name of the recipe this came from.
-        model: the network, its text encoders, autoencoder and flow.
-        data: where captioned images come from.
+        recipe: name of the recipe this configuration came from.
+        model: the network, its text encoders, its autoencoder and its flow.
+        data: the captioned images.
         objective: the training loss.
         optimizer: the gradient transformation.
-        schedule: the learning rate over steps.
+        schedule: the learning rate at each step.
         batch_size: images per step, over all hosts.
-        grad_accumulation: parts a batch is cut into, one after the other; divides `batch_size`.
-        steps: length of the run in steps.
-        seed: of the initial parameters, the order of the data and every draw in a step.
+        grad_accumulation: number of equal parts that a batch is processed in, one after another; divides
+            `batch_size`.
+        steps: number of steps of the run.
+        seed: seed of the initial parameters, the data order and every random draw in a step.
         clip_norm: largest global norm of the gradient of the trained parameters; `None` for no clipping.
-        frozen: regular expressions; a parameter whose released name one of them matches in full is not
-            trained.
-        lr_multipliers: (regular expression, factor) pairs; the first that matches a released name in full
+        frozen: regular expressions; a parameter is not trained if one of them matches its whole released
+            name.
+        lr_multipliers: (regular expression, factor) pairs; the first that matches a whole released name
             scales that parameter's update, weight decay included.
-        ema_decay: decay of the float32 average of the parameters.
-        ema_warmup: whether the decay of step n is at most (1 + n) / (10 + n), so that a short run forgets its
-            start.
-        init_from: what the weights begin from instead of random numbers: a model folder, a workdir, a
-            checkpoint, or a released `.npz`, `.pt` or safetensors file. Everything else begins anew.
-        lora: low-rank adaptation of the weights in `init_from`, which stay frozen; off at rank 0.
-        from_stage: workdir of a run at another resolution or on other data whose newest state this one goes
-            on from: parameters, average, optimizer and step count.
-        guard: what happens at a loss that is not finite, or far too high.
-        held_out: the loss on pictures that are not trained on.
-        checkpoint_every: steps between checkpoints; the last step has one too.
-        keep_checkpoints: how many of the newest checkpoints stay.
-        keep_every: checkpoints at multiples of this stay for good; 0 keeps none for good.
-        keep_best: how many checkpoints of the lowest held-out loss stay.
-        log_every: steps between progress lines where the output is not a terminal.
-        loggers: where metrics go.
+        average: the average of the parameters that sampling uses.
+        start: what the run starts from: `InitFrom` for trained weights, `FromStage` for the state of another
+            run, `None` for random parameters.
+        lora: low-rank adaptation of the weights in `start`, which stay frozen; off at rank 0.
+        guard: what happens when a loss is not finite, or far too high.
+        held_out: the loss on images that are not trained on.
+        checkpoints: when checkpoints are written, and which of them are kept.
+        log_every: steps between progress lines when the output is not a terminal.
+        loggers: where metrics are written.
         preview_prompts: prompts that sampling plugins draw at each checkpoint.
-        sampling: defaults stored with the model.
-        machine: which of `machines` this runs on; `"auto"` for the one that fits the devices.
-        machines: how the devices of each machine are divided, see `i1_train.devices.machines`.
-        sharding: (regular expression, mesh axis or null per dimension) pairs; the first that matches a
-            released name in full says how that parameter, its moments and its average are cut.
+        sampling: sampling defaults stored in the model folder.
+        hardware: the devices the run uses, and how arrays are sharded over them.
     """
 
     recipe: str
@@ -96,56 +159,37 @@ class TrainConfig:
     schedule: ScheduleConfig = field(default_factory=Constant)
     batch_size: int
     grad_accumulation: int = 1
-    steps: int
+    steps: int = field(metadata=MAY_CHANGE)
     seed: int = 0
     clip_norm: float | None = 1.0
     frozen: tuple[str, ...] = (POSITIONS,)
     lr_multipliers: tuple[tuple[str, float], ...] = ()
-    ema_decay: float = 0.9999
-    ema_warmup: bool = False
-    init_from: str | None = None
+    average: Average = field(default_factory=Average)
+    start: InitFrom | FromStage | None = None
     lora: Lora = field(default_factory=Lora)
-    from_stage: str | None = None
-    guard: Guard = field(default_factory=Guard)
-    held_out: HeldOut = field(default_factory=HeldOut)
-    checkpoint_every: int = 1000
-    keep_checkpoints: int = 3
-    keep_every: int = 0
-    keep_best: int = 0
-    log_every: int = 10
-    loggers: tuple[LoggerConfig, ...] = field(default_factory=lambda: (Jsonl(), TensorBoard()))
-    preview_prompts: tuple[str, ...] = ()
-    sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
-    machine: str = AUTO
-    machines: tuple[Machine, ...] = KNOWN
-    sharding: Rules = PARAMETER_RULES
+    guard: Guard = field(default_factory=Guard, metadata=MAY_CHANGE)
+    held_out: HeldOut = field(default_factory=HeldOut, metadata=MAY_CHANGE)
+    checkpoints: Checkpointing = field(default_factory=Checkpointing, metadata=MAY_CHANGE)
+    log_every: int = field(default=10, metadata=MAY_CHANGE)
+    loggers: tuple[LoggerConfig, ...] = field(
+        default_factory=lambda: (Jsonl(), TensorBoard()), metadata=MAY_CHANGE
+    )
+    preview_prompts: tuple[str, ...] = field(default=(), metadata=MAY_CHANGE)
+    sampling: SamplingDefaults = field(default_factory=SamplingDefaults, metadata=MAY_CHANGE)
+    hardware: Hardware = field(default_factory=Hardware, metadata=MAY_CHANGE)
 
     def __post_init__(self) -> None:
-        for name in (
-            "batch_size",
-            "grad_accumulation",
-            "steps",
-            "checkpoint_every",
-            "keep_checkpoints",
-            "log_every",
-        ):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("keep_every", "keep_best"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} must be 0 (none) or more, got {getattr(self, name)}")
+        require_at_least(1, self, ("batch_size", "grad_accumulation", "steps", "log_every"))
         if not 0 <= self.seed < 2**32:
             raise UserError(f"seed must be within 0..2**32-1, got {self.seed}")
-        if not 0 <= self.ema_decay < 1:
-            raise UserError(f"ema_decay must be at least 0 and below 1, got {self.ema_decay}")
         if self.clip_norm is not None and self.clip_norm <= 0:
             raise UserError(f"clip_norm must be above 0, or null for no clipping, got {self.clip_norm}")
-        rules = (*self.lr_multipliers, *self.sharding)
-        for pattern in (*self.frozen, *(pattern for pattern, _ in rules)):
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise UserError(f"{pattern!r} is not a regular expression: {error}") from error
+        check_regular_expressions((*self.frozen, *(pattern for pattern, _ in self.lr_multipliers)))
+
+    @property
+    def init_from(self) -> str | None:
+        """The weights that the run starts from, `None` when it starts from something else."""
+        return self.start.weights if isinstance(self.start, InitFrom) else None
 
     def check(self) -> None:
         """Compares fields with each other, once all of them are set.
@@ -170,39 +214,8 @@ class TrainConfig:
                     f"data.buckets: {height}x{width} is not made of the model's patches of {unit} pixels; "
                     f"use multiples of {unit}"
                 )
-        if self.init_from is not None and self.from_stage is not None:
+        if self.checkpoints.keep_best and not self.held_out.sources:
             raise UserError(
-                f"init_from {self.init_from} and from_stage {self.from_stage} exclude each other: the first "
-                "takes weights only, the second the whole state of a run"
+                f"checkpoints.keep_best {self.checkpoints.keep_best} needs a held-out loss to compare: name "
+                "images that are not trained on with held_out.sources, or set checkpoints.keep_best to 0"
             )
-        if self.keep_best and not self.held_out.sources:
-            raise UserError(
-                f"keep_best {self.keep_best} needs a held-out loss to compare: name pictures that are not "
-                "trained on with held_out.sources, or set keep_best to 0"
-            )
-
-
-CHANGEABLE = (
-    "steps",
-    "checkpoint_every",
-    "keep_checkpoints",
-    "keep_every",
-    "keep_best",
-    "guard",
-    "held_out",
-    "log_every",
-    "loggers",
-    "preview_prompts",
-    "sampling",
-    "data.num_threads",
-    "data.prefetch",
-    "machine",
-    "machines",
-    "sharding",
-)
-"""Paths that may differ when a run is resumed: they decide how long it goes on, where, and what is written
-down.
-
-None changes what a step computes (on another mesh, up to rounding), but that a schedule which depends on
-`steps` goes on with the new number, and that `guard` decides about bad steps.
-"""

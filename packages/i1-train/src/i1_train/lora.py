@@ -61,7 +61,7 @@ def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) 
         return {path: shape for path, shape in network.shapes.items() if re.fullmatch(BASE, path)}
     if config.init_from is None:
         raise UserError(
-            f"lora.rank {config.lora.rank} adapts trained weights: name them with --set init_from=PATH"
+            f"lora.rank {config.lora.rank} adapts trained weights: name them with --init-from PATH"
         )
     return convert_base(read_weights(config, config.init_from), network.shapes, config.lora)
 
@@ -111,8 +111,8 @@ def check_base(base: Params, saved: str | None) -> None:
     found = fingerprint(base)
     if saved != found:
         raise UserError(
-            f"init_from holds other weights than those this run began with ({saved} before, {found} now); "
-            "bring them back, or begin a new run"
+            f"start.weights holds other weights than those this run began with ({saved} before, {found} "
+            "now); bring them back, or begin a new run"
         )
 
 

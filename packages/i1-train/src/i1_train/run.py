@@ -21,9 +21,9 @@ from i1_train.checkpoints.provenance import model_metadata, versions, warn_of_ve
 from i1_train.checkpoints.snapshot import host_copy
 from i1_train.checkpoints.warm_start import next_stage
 from i1_train.checkpoints.weights import with_weights
-from i1_train.config import TrainConfig
+from i1_train.config import FromStage, TrainConfig
 from i1_train.devices.agreement import check_alike, check_shared, together
-from i1_train.devices.machines import Machine
+from i1_train.devices.machines import MachineMesh
 from i1_train.devices.placement import Placement, find_machine, make_placement, on_machine
 from i1_train.evaluation import Measure, make_held_out
 from i1_train.lora import check_base, fingerprint, write_model
@@ -108,14 +108,15 @@ class Run:
         self.step = step
         config = self.config
         if self.held_out is not None and (
-            is_due(step, config.held_out.every, config.steps) or (config.keep_best and self.checkpoint_due())
+            is_due(step, config.held_out.every, config.steps)
+            or (config.checkpoints.keep_best and self.checkpoint_due())
         ):
             metrics = {**metrics, **self.held_out(self.state, self.constants)}
         self.metrics.add(step, metrics, batch, self.data_seconds)
 
     def checkpoint_due(self) -> bool:
         """Says whether the finished step gets a checkpoint."""
-        return is_due(self.step, self.config.checkpoint_every, self.config.steps, first=False)
+        return is_due(self.step, self.config.checkpoints.every, self.config.steps, first=False)
 
     def begin_checkpoint(self) -> None:
         """Begins to write the checkpoint of the finished step, with the averaged weights as a model folder.
@@ -226,9 +227,9 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
         checkpoints = stack.enter_context(
             Checkpoints(
                 workdir / "checkpoints",
-                keep=config.keep_checkpoints,
-                keep_every=config.keep_every,
-                keep_best=config.keep_best,
+                keep=config.checkpoints.keep,
+                keep_every=config.checkpoints.keep_every,
+                keep_best=config.checkpoints.keep_best,
             )
         )
         stack.enter_context(explained(config, shapes, jax.eval_shape(lambda: constants)))
@@ -291,9 +292,9 @@ def restore(
     template = placement.shapes(state_shapes(parts))
     restored = checkpoints.restore(template)
     if restored is None:
-        if config.from_stage is not None:
+        if isinstance(config.start, FromStage):
             new_key = jax.random.key(config.seed)  # a closure may not hold what lives on several hosts
-            return next_stage(config.from_stage, config, template, lambda: init_state(parts, new_key))
+            return next_stage(config.start.workdir, config, template, lambda: init_state(parts, new_key))
         state = jax.jit(lambda key: init_state(parts, key), out_shardings=placement.state)(key)
         return state if config.init_from is None or config.lora.is_on else with_weights(state, config)
     check_base(parts.base, restored.record.get("base"))
@@ -305,7 +306,7 @@ def restore(
     return restored.state
 
 
-def opening_line(config: TrainConfig, parts: Parts, machine: Machine, workdir: Path, step: int) -> str:
+def opening_line(config: TrainConfig, parts: Parts, machine: MachineMesh, workdir: Path, step: int) -> str:
     """Returns what is said before the first step."""
     count = sum(int(np.prod(shape.shape)) for shape in parts.network.shapes.values())
     begin = f"going on after step {step}" if step else "beginning"

@@ -170,8 +170,8 @@ def average(ema: Params, params: Params, decay: jax.Array) -> Params:
 
 def decay_at(config: TrainConfig, step: jax.Array) -> jax.Array:
     """Returns the decay of the average after `step` finished steps, a float32 scalar."""
-    decay = jnp.float32(config.ema_decay)
-    if not config.ema_warmup:
+    decay = jnp.float32(config.average.decay)
+    if not config.average.warmup:
         return decay
     count = step.astype(jnp.float32) + 1
     return jnp.minimum(decay, (1 + count) / (10 + count))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -13,7 +14,8 @@ from typing import Any
 
 from i1_hooks import UserError, from_dict, to_dict
 
-from i1_train.config import CHANGEABLE, TrainConfig
+from i1_train.config import MAY_CHANGE, TrainConfig
+from i1_train.stored_config import current_layout
 
 CONFIG = "config.json"
 LOCK = ".lock"
@@ -23,7 +25,7 @@ LOCK = ".lock"
 def open_workdir(workdir: Path, config: TrainConfig, *, first: bool = True) -> Iterator[Path]:
     """Makes or reopens the folder of a run and holds it until the block ends.
 
-    Fields in `CHANGEABLE` may differ from the `config.json` of an earlier run.
+    Fields marked with `MAY_CHANGE` may differ from the `config.json` of an earlier run.
 
     Args:
         workdir: the folder.
@@ -73,7 +75,7 @@ def _check_owner(workdir: Path, config: TrainConfig) -> None:
             )
         return
     differing = differences(_read(path), to_dict(config))
-    refused = [line for name, line in differing.items() if not _changeable(name)]
+    refused = [line for name, line in differing.items() if not may_change(config, name)]
     if refused:
         shown = ", ".join(refused[:8]) + (f" and {len(refused) - 8} more" if len(refused) > 8 else "")
         raise UserError(
@@ -90,13 +92,32 @@ def _read(path: Path) -> Any:
             f"{path} cannot be read ({error}); copy it back from a checkpoint's {CONFIG}"
         ) from error
     try:
-        return to_dict(from_dict(TrainConfig, stored))  # fills in fields that are newer than the run
+        return to_dict(
+            from_dict(TrainConfig, current_layout(stored))
+        )  # fills in fields that are newer than the run
     except UserError:
         return stored
 
 
-def _changeable(path: str) -> bool:
-    return any(path == allowed or path.startswith(allowed + ".") for allowed in CHANGEABLE)
+def may_change(config: Any, path: str) -> bool:
+    """Says whether the field at a path of the recipe's JSON may differ when a run is resumed.
+
+    It may if it, or a field around it, has the metadata `MAY_CHANGE`.
+    """
+    value = config
+    for name in path.split("."):
+        if isinstance(value, (tuple, list)):
+            value = value[int(name)] if int(name) < len(value) else None
+            continue
+        if not dataclasses.is_dataclass(value):
+            return False
+        field = next((field for field in dataclasses.fields(value) if field.name == name), None)
+        if field is None:
+            return False
+        if MAY_CHANGE.items() <= field.metadata.items():
+            return True
+        value = getattr(value, name)
+    return False
 
 
 def differences(old: Any, new: Any) -> dict[str, str]:

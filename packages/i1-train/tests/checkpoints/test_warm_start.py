@@ -9,6 +9,7 @@ from i1_model.checkpoints.names import flatten, to_released
 from i1_train.checkpoints.weights import find_weights, read_weights
 from i1_train.parts import build_parts
 
+START = 'start={{"%s":"%s"}}'
 LARGER = ("model.resolution=128", "data.resolution=128")
 
 
@@ -44,7 +45,7 @@ def positions(arrays):
 
 
 def test_weights_begin_a_new_run_at_another_resolution(trained, tmp_path):
-    runs.run(tmp_path, "steps=1", f"init_from={trained}", *LARGER)
+    runs.run(tmp_path, "steps=1", f'start={{"weights":"{trained}"}}', *LARGER)
     weights = flatten(load_model(trained / "checkpoints" / "2" / "model").params)
     state = runs.arrays(tmp_path, 1)
     for name, value in weights.items():
@@ -57,7 +58,7 @@ def test_weights_begin_a_new_run_at_another_resolution(trained, tmp_path):
 
 
 def test_resuming_does_not_begin_again(trained, tmp_path):
-    settings = ("checkpoint_every=1", f"init_from={trained}")
+    settings = ("checkpoints.every=1", f'start={{"weights":"{trained}"}}')
     runs.run(tmp_path / "twice", "steps=1", *settings)
     runs.run(tmp_path / "twice", "steps=2", *settings)
     runs.run(tmp_path / "once", "steps=2", *settings)
@@ -65,7 +66,7 @@ def test_resuming_does_not_begin_again(trained, tmp_path):
 
 
 def test_the_next_stage_takes_the_whole_state(trained, tmp_path):
-    runs.run(tmp_path, "steps=3", f"from_stage={trained}", *LARGER)
+    runs.run(tmp_path, "steps=3", f'start={{"workdir":"{trained}"}}', *LARGER)
     before, after = runs.arrays(trained, 2), runs.arrays(tmp_path, 3)
     assert before.keys() == after.keys()
     for name, value in before.items():
@@ -81,7 +82,7 @@ def test_the_next_stage_takes_the_whole_state(trained, tmp_path):
 
 
 def test_positions_are_those_of_the_resolution(trained, tmp_path):
-    runs.run(tmp_path / "stage", "steps=3", f"from_stage={trained}", *LARGER)
+    runs.run(tmp_path / "stage", "steps=3", f'start={{"workdir":"{trained}"}}', *LARGER)
     runs.run(tmp_path / "fresh", "steps=1", *LARGER)
     stage, fresh = runs.arrays(tmp_path / "stage", 3), runs.arrays(tmp_path / "fresh", 1)
     np.testing.assert_array_equal(positions(stage), positions(fresh))
@@ -115,12 +116,12 @@ def test_released_weights(trained, tmp_path):
 @pytest.mark.parametrize(
     ("assignments", "message"),
     [
-        (["init_from=/nowhere"], "init_from /nowhere: .*no such file or folder"),
-        (["from_stage=/nowhere"], "from_stage /nowhere: the folder holds no checkpoint"),
-        (["init_from={trained}", "model.adapter.num_blocks=2"], r"init_from .*: .*missing: .*connector"),
-        (["from_stage={trained}", "model.adapter.num_blocks=2"], "do not fit this recipe: .* -> "),
-        (["from_stage={trained}", "optimizer=adafactor"], "does not fit this recipe's optimizer"),
-        (["from_stage={trained}", "steps=2"], "at step 2 and the step count goes on; set steps to more"),
+        ([START % ("weights", "/nowhere")], "start.weights /nowhere: .*no such file or folder"),
+        ([START % ("workdir", "/nowhere")], "start.workdir /nowhere: the folder holds no checkpoint"),
+        ([START % ("weights", "{trained}"), "model.adapter.num_blocks=2"], ".*missing: .*connector"),
+        ([START % ("workdir", "{trained}"), "model.adapter.num_blocks=2"], "do not fit this recipe: .* -> "),
+        ([START % ("workdir", "{trained}"), "optimizer=adafactor"], "does not fit this recipe's optimizer"),
+        ([START % ("workdir", "{trained}"), "steps=2"], "at step 2 and the step count goes on"),
     ],
 )
 def test_what_does_not_fit(trained, tmp_path, assignments, message):
@@ -138,5 +139,5 @@ def test_a_workdir_without_a_checkpoint(tmp_path):
 def test_a_model_of_another_kind(tmp_path, trained):
     loaded = load_model(trained / "checkpoints" / "2" / "model")
     save_model(tmp_path, loaded.config, loaded.params, metadata={})
-    with pytest.raises(UserError, match=r"init_from .*of another shape"):
+    with pytest.raises(UserError, match=r"start.weights .*of another shape"):
         read_weights(runs.recipe("model.backbone.hidden_width=64"), str(tmp_path))

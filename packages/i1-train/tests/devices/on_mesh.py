@@ -7,7 +7,7 @@ import sys
 
 import jax
 import numpy as np
-from i1_train.devices.machines import Machine
+from i1_train.devices.machines import Hardware, MachineMesh
 from i1_train.devices.placement import find_machine, make_placement
 from i1_train.parts import build_parts
 from i1_train.recipes.scenes import scenes_tiny
@@ -37,9 +37,9 @@ def initial():
 
 
 def losses(name, sizes, steps=3):
-    machine = Machine(name=name, **sizes)
+    machine = MachineMesh(name=name, **sizes)
     devices = jax.devices()[: machine.num_devices]
-    config = dataclasses.replace(recipe(), machine=name, machines=(machine,))
+    config = dataclasses.replace(recipe(), hardware=Hardware(machine=name, machines=(machine,)))
     machine = find_machine(config, devices)
     parts = build_parts(config)
     constants = parts.constants(0)

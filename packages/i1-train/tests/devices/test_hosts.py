@@ -26,9 +26,9 @@ SLURM = {
 }
 NAMED = {"JAX_COORDINATOR_ADDRESS": "a:1", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": "1"}
 SKIP = ("guard.on_spike=skip", "guard.spike_factor=1.02", "guard.spike_window=2")  # some of the 12 steps
-BOX = ("batch_size=8", "machine=box", *SKIP)
-EIGHT = (*BOX, 'machines=[{"name":"box","data":2,"fsdp":4}]')
-DIVIDED = (*BOX, 'machines=[{"name":"box","fsdp":2,"context":2,"tensor":2}]')
+BOX = ("batch_size=8", "hardware.machine=box", *SKIP)
+EIGHT = (*BOX, 'hardware.machines=[{"name":"box","data":2,"fsdp":4}]')
+DIVIDED = (*BOX, 'hardware.machines=[{"name":"box","fsdp":2,"context":2,"tensor":2}]')
 DIE = """
 import os, signal, time
 from i1_train.monitoring.metrics import Metrics
@@ -279,7 +279,7 @@ def test_a_signal_to_one_host_stops_all_after_the_same_step(straight, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_what_fails_before_the_first_step_ends_all_hosts(straight, tmp_path):
-    three = 'machines=[{"name":"box","data":3}]'
+    three = 'hardware.machines=[{"name":"box","data":3}]'
     statuses, errors = ends(start(tmp_path, 2, *BOX, three))
     assert statuses == [2, 2]
     assert all("machine 'box' has 3 devices" in error and error.count("\n") == 1 for error in errors), errors

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from i1_hooks import UserError
 from i1_train.config import TrainConfig
-from i1_train.devices.machines import Machine, check_batch, choose_machine
+from i1_train.devices.machines import MachineMesh, check_batch, choose_machine
 from i1_train.devices.mesh import parameter_specs
 from i1_train.network import make_network
 from i1_train.recipes import load_recipe
 from jax.sharding import AbstractMesh, PartitionSpec
 
-MACHINES = load_recipe("i1-3b-256").machines
+MACHINES = load_recipe("i1-3b-256").hardware.machines
 
 
 def run_on(*meshes):
@@ -71,7 +71,7 @@ def test_a_machine_that_does_not_fit_is_one_line(name, num_devices, message):
 
 
 def test_a_batch_that_does_not_divide_is_one_line():
-    machine = Machine(name="box", fsdp=8)
+    machine = MachineMesh(name="box", fsdp=8)
     with pytest.raises(UserError, match="batch_size 12 does not divide among data x fsdp = 1 x 8"):
         check_batch(machine, 12, 1)
     with pytest.raises(UserError, match="use a multiple of 16"):
@@ -89,7 +89,7 @@ def test_large_parameters_are_cut_on_every_machine(recipe):
     shapes = make_network(config.model).shapes
     for machine in config.machines:
         sizes = dict(zip(("data", "fsdp", "context", "tensor"), machine.shape, strict=True))
-        specs = parameter_specs(shapes, config.sharding, mesh(**sizes))
+        specs = parameter_specs(shapes, config.hardware.sharding, mesh(**sizes))
         whole = sum(leaf.size for path, leaf in shapes.items() if not any(specs[path]))
         assert whole < 0.005 * sum(leaf.size for leaf in shapes.values())
 
@@ -98,8 +98,8 @@ def test_long_skips_are_cut_the_other_way_on_data_fsdp_and_tensor_together():
     config = load_recipe("scenes-tiny")
     shapes = make_network(config.model).shapes
     path = "backbone/blocks/final/skip_linear_image/kernel"
-    two = parameter_specs(shapes, config.sharding, mesh(fsdp=2, tensor=2))
-    three = parameter_specs(shapes, config.sharding, mesh(data=2, fsdp=2, tensor=2))
+    two = parameter_specs(shapes, config.hardware.sharding, mesh(fsdp=2, tensor=2))
+    three = parameter_specs(shapes, config.hardware.sharding, mesh(data=2, fsdp=2, tensor=2))
     assert two[path] == PartitionSpec("fsdp", "tensor")
     assert three[path] == PartitionSpec("tensor", "fsdp")
 
@@ -108,7 +108,7 @@ def test_a_mesh_that_divides_no_matrix_is_one_line():
     config = load_recipe("i1-3b-256")
     shapes = make_network(config.model).shapes
     with pytest.raises(UserError, match="fsdp=64 does not divide dimension 2016"):
-        parameter_specs(shapes, config.sharding, mesh(fsdp=64))
+        parameter_specs(shapes, config.hardware.sharding, mesh(fsdp=64))
     wrong = ((".*kernel", ("model",)),)
     with pytest.raises(UserError, match="axis 'model'; axes are data, fsdp, context, tensor"):
         parameter_specs(shapes, wrong, mesh(fsdp=4))
@@ -116,7 +116,7 @@ def test_a_mesh_that_divides_no_matrix_is_one_line():
 
 def test_one_device_needs_no_mesh():
     config = load_recipe("scenes-tiny")
-    specs = parameter_specs(make_network(config.model).shapes, config.sharding, mesh())
+    specs = parameter_specs(make_network(config.model).shapes, config.hardware.sharding, mesh())
     assert specs["backbone/blocks/middle/mlp_image/w3/kernel"] == PartitionSpec("fsdp", "tensor")
     assert dataclasses.replace(config).machine == "auto"
     assert jax.device_count() == 1

@@ -33,7 +33,7 @@ def next_stage(workdir: str, config: TrainConfig, template: Any, init: Callable[
     """
     checkpoints = Checkpoints(Path(workdir) / "checkpoints", keep=1)
     if not checkpoints.steps():
-        raise UserError(f"from_stage {workdir}: the folder holds no checkpoint; name the workdir of a run")
+        raise UserError(f"start.workdir {workdir}: the folder holds no checkpoint; name the workdir of a run")
     stored = checkpoints.shapes(checkpoints.steps()[-1])["params"]
     wanted = template["params"]
     differing = [
@@ -45,7 +45,7 @@ def next_stage(workdir: str, config: TrainConfig, template: Any, init: Callable[
     ]
     if differing:
         shown = ", ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
-        raise UserError(f"from_stage {workdir}: its parameters do not fit this recipe: {shown}")
+        raise UserError(f"start.workdir {workdir}: its parameters do not fit this recipe: {shown}")
     positions = [name for name in wanted if re.fullmatch(POSITIONS, name)]
     old_positions = {
         name: jax.ShapeDtypeStruct(stored[name].shape, wanted[name].dtype, sharding=_whole(wanted[name]))
@@ -59,15 +59,15 @@ def next_stage(workdir: str, config: TrainConfig, template: Any, init: Callable[
         if isinstance(error, UserError):
             raise
         raise UserError(
-            f"from_stage {workdir}: its state does not fit this recipe's optimizer: "
+            f"start.workdir {workdir}: its state does not fit this recipe's optimizer: "
             f"{str(error).splitlines()[0][:200]}; use the same optimizer, or --init-from for weights alone"
         ) from error
     assert restored is not None
     state = restored.state
     if int(state["step"]) >= config.steps:
         raise UserError(
-            f"from_stage {workdir}: it is at step {int(state['step'])} and the step count goes on; set steps "
-            f"to more than that, got {config.steps}"
+            f"start.workdir {workdir}: it is at step {int(state['step'])} and the step count goes on; set "
+            f"steps to more than that, got {config.steps}"
         )
     new = jax.jit(lambda: {name: init()["params"][name] for name in positions})()
     placed = {name: put_whole(new[name], wanted[name].sharding) for name in positions}

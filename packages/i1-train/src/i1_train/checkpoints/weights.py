@@ -22,7 +22,7 @@ from i1_train.parameters import Params
 
 
 def find_weights(path: str) -> Path:
-    """Returns the file or model folder that `init_from` means.
+    """Returns the file or model folder that `start.weights` names.
 
     A workdir means its newest checkpoint, a checkpoint its model, a name a registered model.
 
@@ -32,9 +32,9 @@ def find_weights(path: str) -> Path:
     try:
         place, _ = locate_model(path)
     except UserError as error:
-        raise UserError(f"init_from {path}: {error}") from error
+        raise UserError(f"start.weights {path}: {error}") from error
     if is_adapter(place):
-        raise UserError(f"init_from {path} holds a LoRA alone; name a whole model")
+        raise UserError(f"start.weights {path} holds a LoRA alone; name a whole model")
     return place
 
 
@@ -57,11 +57,11 @@ def read_weights(config: TrainConfig, path: str) -> Params:
             arrays = {name: array.astype(dtype[name in narrow]) for name, array in stored.arrays.items()}
             return flatten(from_released(config.model, arrays))
     except UserError as error:
-        raise UserError(f"init_from {path}: {error}") from error
+        raise UserError(f"start.weights {path}: {error}") from error
 
 
 def with_weights(state: dict[str, Any], config: TrainConfig) -> dict[str, Any]:
-    """Returns the state before the first step with the weights of `init_from`, averaged and not.
+    """Returns the state before the first step with the weights of `start`, averaged and not.
 
     Raises:
         UserError: as `read_weights`.

@@ -15,14 +15,14 @@ from i1_model.ops.sharding import AXES, BATCH
 from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from i1_train.devices.machines import Machine, Rules
+from i1_train.devices.machines import MachineMesh, Rules
 from i1_train.parameters import Leaf, describe
 
 SMALL = 2**16
 """An array of fewer elements stays whole where an axis does not divide it."""
 
 
-def make_mesh(machine: Machine, devices: Sequence[Any] | None = None) -> Mesh:
+def make_mesh(machine: MachineMesh, devices: Sequence[Any] | None = None) -> Mesh:
     """Returns the mesh of a machine; neighbours in it are neighbours on the network where that is known.
 
     Args:

@@ -15,7 +15,7 @@ from i1_hooks import override
 from jax.sharding import Mesh, NamedSharding
 
 from i1_train.config import TrainConfig
-from i1_train.devices.machines import Machine, check_batch, choose_machine
+from i1_train.devices.machines import MachineMesh, check_batch, choose_machine
 from i1_train.devices.mesh import (
     batch_sharding,
     constant_shardings,
@@ -96,18 +96,20 @@ def put_whole(array: Any, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-def find_machine(config: TrainConfig, devices: Sequence[Any]) -> Machine:
+def find_machine(config: TrainConfig, devices: Sequence[Any]) -> MachineMesh:
     """Returns the machine a run takes place on, checked against its batch.
 
     Raises:
         UserError: when the devices or the batch do not fit it.
     """
-    machine = choose_machine(config.machines, config.machine, len(devices), device_kind(devices[0]))
+    machine = choose_machine(
+        config.hardware.machines, config.hardware.machine, len(devices), device_kind(devices[0])
+    )
     check_batch(machine, config.batch_size, config.grad_accumulation)
     return machine
 
 
-def on_machine(config: TrainConfig, machine: Machine) -> TrainConfig:
+def on_machine(config: TrainConfig, machine: MachineMesh) -> TrainConfig:
     """Returns the recipe with the settings that a machine needs."""
     return override(config, machine.settings) if machine.settings else config
 
@@ -117,7 +119,7 @@ def make_placement(
     parts: Parts,
     state: Any,
     constants: Any,
-    machine: Machine,
+    machine: MachineMesh,
     devices: Sequence[Any],
 ) -> Placement:
     """Returns where everything lives.
@@ -136,7 +138,7 @@ def make_placement(
     mesh = make_mesh(machine, devices)
     return Placement(
         mesh=mesh,
-        state=state_shardings(state, parts.network.shapes, config.sharding, mesh),
+        state=state_shardings(state, parts.network.shapes, config.hardware.sharding, mesh),
         constants=constant_shardings(constants, mesh),
         batch=batch_sharding(mesh),
         batch_size=config.batch_size,

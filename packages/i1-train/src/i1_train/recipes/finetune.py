@@ -12,7 +12,7 @@ from i1_model.lora.config import Lora
 from i1_model.sizes import model_config
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
-from i1_train.config import TrainConfig
+from i1_train.config import Average, Checkpointing, InitFrom, TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.recipes.scenes import scenes
 from i1_train.schedules import WarmupStableDecay
@@ -21,7 +21,7 @@ from i1_train.schedules import WarmupStableDecay
 def lora() -> TrainConfig:
     """LoRA on i1-3B at about 1024 x 1024 pixels, made for one GPU of 24 GB.
 
-    `--set init_from=D` names the weights (a model folder or a released checkpoint), `--set
+    `--init-from D` names the weights (a model folder or a released checkpoint), `--set
     data.sources.0.root=D` the pictures; the frozen parts are read from `--set model.text_encoders.0.path=D`
     and `--set model.autoencoder.path=D`.
 
@@ -46,12 +46,10 @@ def lora() -> TrainConfig:
         batch_size=4,
         grad_accumulation=4,
         steps=1000,
-        ema_decay=0.99,
-        ema_warmup=True,
-        init_from="i1-3B",
+        average=Average(decay=0.99, warmup=True),
+        start=InitFrom(weights="i1-3B"),
         lora=Lora(rank=16),
-        checkpoint_every=250,
-        keep_checkpoints=4,
+        checkpoints=Checkpointing(every=250, keep=4),
     )
 
 
@@ -66,8 +64,8 @@ def full() -> TrainConfig:
         schedule=_schedule(1e-5),
         batch_size=16,
         grad_accumulation=1,
-        ema_decay=0.999,
-        keep_checkpoints=2,
+        average=Average(decay=0.999, warmup=True),
+        checkpoints=Checkpointing(every=250, keep=2),
     )
 
 
@@ -91,10 +89,10 @@ def scenes_lora() -> TrainConfig:
         schedule=WarmupStableDecay(lr=5e-4, warmup=20, decay=0.3, final_lr=2e-5),
         batch_size=8,
         steps=200,
-        ema_decay=0.95,
-        init_from="scenes",
+        average=Average(decay=0.95, warmup=True),
+        start=InitFrom(weights="scenes"),
         lora=Lora(rank=8, base_dtype="float32"),
-        checkpoint_every=100,
+        checkpoints=Checkpointing(every=100),
         preview_prompts=(),
         loggers=(Jsonl(),),
     )

@@ -9,7 +9,8 @@ from i1_model.autoencoders.flux import Flux2Autoencoder
 from i1_model.sizes import model_config
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
-from i1_train.config import TrainConfig
+from i1_train.config import Average, Checkpointing, TrainConfig
+from i1_train.devices.machines import Hardware
 from i1_train.optimizers.adam import Adam
 from i1_train.recipes.machines import machines
 from i1_train.schedules import Constant
@@ -54,10 +55,9 @@ def stage(size: str, resolution: int) -> TrainConfig:
         schedule=Constant(lr=1e-4),
         batch_size=BATCH_SIZE[resolution],
         steps=STEPS[resolution],
-        ema_decay=0.9999,
-        checkpoint_every=5000,
-        keep_every=50_000,
-        machines=machines(size, resolution),
+        average=Average(decay=0.9999),
+        checkpoints=Checkpointing(every=5000, keep_every=50_000),
+        hardware=Hardware(machines=machines(size, resolution)),
     )
 
 

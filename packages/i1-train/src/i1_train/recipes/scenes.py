@@ -13,7 +13,7 @@ from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders.hash import HashEncoder
 
-from i1_train.config import SamplingDefaults, TrainConfig
+from i1_train.config import Average, Checkpointing, SamplingDefaults, TrainConfig
 from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.muon import Muon
@@ -50,10 +50,7 @@ def scenes() -> TrainConfig:
         ),
         batch_size=32,
         steps=40_000,
-        ema_decay=0.999,
-        ema_warmup=True,
-        checkpoint_every=1000,
-        keep_checkpoints=3,
+        average=Average(decay=0.999, warmup=True),
         preview_prompts=PREVIEW_PROMPTS,
         sampling=SamplingDefaults(steps=100, guidance_scale=2.0, shift=0.15, rescale=0.0, solver="ancestral"),
     )
@@ -81,7 +78,7 @@ def scenes_tiny() -> TrainConfig:
         schedule=Constant(lr=1e-3),
         batch_size=4,
         steps=20,
-        checkpoint_every=10,
+        checkpoints=Checkpointing(every=10),
         loggers=(full.loggers[0], TensorBoard(every=1)),
         preview_prompts=PREVIEW_PROMPTS[:2],
         sampling=SamplingDefaults(steps=4, guidance_scale=2.0, shift=1.0, rescale=0.0),
