@@ -130,7 +130,7 @@ def test_an_environment_of_another_checkout_is_refused(tmp_path):
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
     environment = comparison.common_environment(comparison.os.environ)
-    with pytest.raises(ValueError, match="imports i1_hooks from .*; run uv sync in"):
+    with pytest.raises(ValueError, match=r"imports i1_hooks from .*; run uv sync in"):
         comparison.libraries(tmp_path, Path(sys.executable), environment)
     (package.parent / "i1_absent").mkdir()
     (package.parent / "i1_absent" / "__init__.py").write_text("")
