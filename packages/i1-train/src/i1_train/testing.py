@@ -3,8 +3,6 @@
 Subclass a suite in a test file and set its attributes; pytest does the rest.
 """
 
-# ruff: noqa: D102 (the names of the checks say what they check)
-
 from __future__ import annotations
 
 from pathlib import Path
@@ -37,33 +35,42 @@ class ObjectiveSuite(ComponentSuite[ObjectiveConfig]):
         return jax.jit(lambda key: self.component.draw(self.flow, key, data))(jax.random.key(seed))
 
     def test_every_array_has_the_batch_as_its_first_axis(self) -> None:
-        assert {value.shape[0] for value in self._draw().values()} == {6}
+        """Every array that `draw` returns has the batch as its first axis."""
+        for name, value in self._draw().items():
+            assert value.shape[:1] == (6,), f"{name} has shape {value.shape} for a batch of 6"
 
     def test_noisy_is_the_flows_interpolant(self) -> None:
+        """`noisy` is the flow's interpolant of `noise` and `data` at `time`."""
         example = self._draw()
         expected = self.flow.interpolate(example["noise"], example["data"], example["time"])
-        np.testing.assert_allclose(example["noisy"], expected, atol=1e-6)
+        message = "noisy is not the interpolant of noise and data at time"
+        np.testing.assert_allclose(example["noisy"], expected, atol=1e-6, err_msg=message)
 
     def test_draws_depend_on_the_key_alone(self) -> None:
-        np.testing.assert_array_equal(self._draw()["noisy"], self._draw()["noisy"])
-        assert not np.array_equal(self._draw()["noisy"], self._draw(1)["noisy"])
+        """Equal keys give equal draws, different keys different ones."""
+        message = "equal keys gave different draws"
+        np.testing.assert_array_equal(self._draw()["noisy"], self._draw()["noisy"], err_msg=message)
+        same = np.array_equal(self._draw()["noisy"], self._draw(1)["noisy"])
+        assert not same, "different keys gave equal draws"
 
     def test_losses_are_one_float32_per_example(self) -> None:
+        """`losses` gives one finite float32 per example."""
         example = self._draw()
         losses = self.component.losses(self.flow, jnp.zeros_like(example["data"]), example)
-        assert losses.shape == (6,)
-        assert losses.dtype == jnp.float32
-        assert bool(jnp.isfinite(losses).all())
+        found = f"{losses.dtype} {losses.shape}"
+        assert found == "float32 (6,)", f"losses of a batch of 6 are {found}, expected float32 (6,)"
+        assert bool(jnp.isfinite(losses).all()), f"losses are not finite: {losses}"
 
     def test_gradients_are_finite_and_not_zero(self) -> None:
+        """The gradient with respect to the prediction is finite and not zero."""
         example = self._draw()
 
         def loss(prediction: jax.Array) -> jax.Array:
             return self.component.losses(self.flow, prediction, example).mean()
 
         gradient = jax.grad(loss)(jnp.full_like(example["data"], 0.1))
-        assert bool(jnp.isfinite(gradient).all())
-        assert bool(jnp.any(gradient != 0))
+        assert bool(jnp.isfinite(gradient).all()), "the gradient of the loss is not finite"
+        assert bool(jnp.any(gradient != 0)), "the loss does not depend on the prediction"
 
 
 class OptimizerSuite(ComponentSuite[OptimizerConfig]):
@@ -107,23 +114,26 @@ class OptimizerSuite(ComponentSuite[OptimizerConfig]):
         return jax.jit(update), optimizer.init
 
     def test_updates_are_float32_of_the_parameters_shapes(self) -> None:
+        """Updates are float32 arrays with the shapes of the parameters."""
         update, init = self._update(self.lr)
         params = self._arrays(0)
         updates, _ = update(self._arrays(1), init(params), params)
-        found = {path: (value.shape, value.dtype) for path, value in updates.items()}
-        assert found == {path: (shape, jnp.dtype("float32")) for path, shape in self.shapes.items()}
+        found = {path: f"{value.dtype} {value.shape}" for path, value in updates.items()}
+        expected = {path: f"float32 {shape}" for path, shape in self.shapes.items()}
+        assert found == expected, f"updates are {found}, expected {expected}"
 
     def test_state_keeps_its_structure_and_dtypes(self) -> None:
+        """The state keeps its structure, shapes and dtypes from step to step."""
         update, init = self._update(self.lr)
         params = self._arrays(0)
         before = jax.eval_shape(init, params)
         _, after = jax.eval_shape(update, params, before, params)
-        assert jax.tree.structure(before) == jax.tree.structure(after)
-        assert [(x.shape, x.dtype) for x in jax.tree.leaves(before)] == [
-            (x.shape, x.dtype) for x in jax.tree.leaves(after)
-        ]
+        same = jax.tree.structure(before) == jax.tree.structure(after)
+        same = same and jax.tree.leaves(before) == jax.tree.leaves(after)
+        assert same, f"a step turns the state {before} into {after}"
 
     def test_a_quadratic_goes_down(self) -> None:
+        """Thirty steps lower the sum of squares of the parameters."""
         update, init = self._update(self.lr)
 
         def loss(params: Params) -> jax.Array:
@@ -134,16 +144,19 @@ class OptimizerSuite(ComponentSuite[OptimizerConfig]):
         for _ in range(30):
             updates, state = update(gradient(params), state, params)
             params = {path: params[path] + updates[path] for path in params}
-        assert float(loss(params)) < float(start)
+        end = float(loss(params))
+        assert end < float(start), f"30 steps took the sum of squares from {float(start):.4g} to {end:.4g}"
 
     def test_the_learning_rate_scales_the_update(self) -> None:
+        """Twice the learning rate gives twice the update."""
         params, grads = self._arrays(0), self._arrays(1)
         small, large = (
             update(grads, init(params), params)[0]
             for update, init in (self._update(lr) for lr in (self.lr, 2 * self.lr))
         )
         for path in params:
-            np.testing.assert_allclose(large[path], 2 * small[path], rtol=1e-4, atol=1e-7, err_msg=path)
+            message = f"twice the learning rate does not double the update of {path}"
+            np.testing.assert_allclose(large[path], 2 * small[path], rtol=1e-4, atol=1e-7, err_msg=message)
 
 
 class ScheduleSuite(ComponentSuite[ScheduleConfig]):
@@ -157,16 +170,19 @@ class ScheduleSuite(ComponentSuite[ScheduleConfig]):
     steps: int = 100
 
     def test_every_step_has_a_finite_rate_that_is_not_negative(self) -> None:
+        """Every step has a finite rate that is not negative, and some rate is positive."""
         schedule = self.component.build(self.steps)
         rates = np.asarray(jax.jit(jax.vmap(schedule))(jnp.arange(self.steps + 1, dtype=jnp.int32)))
-        assert rates.shape == (self.steps + 1,)
-        assert np.isfinite(rates).all()
-        assert rates.min() >= 0
-        assert rates.max() > 0
+        assert rates.shape == (self.steps + 1,), f"{self.steps + 1} steps have rates {rates.shape}"
+        wrong = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
+        assert not len(wrong), f"steps {wrong[:5]} have rates {rates[wrong[:5]]}"
+        assert rates.max() > 0, "the rate of every step is 0"
 
     def test_rates_are_float32_scalars(self) -> None:
+        """The rate of a step, an int32 scalar, is a float32 scalar."""
         rate = jax.eval_shape(self.component.build(self.steps), jax.ShapeDtypeStruct((), jnp.int32))
-        assert (rate.shape, rate.dtype) == ((), jnp.float32)
+        found = f"{rate.dtype} {rate.shape}"
+        assert found == "float32 ()", f"a rate is {found}, expected float32 ()"
 
 
 class LoggerSuite(ComponentSuite[LoggerConfig]):
@@ -177,7 +193,8 @@ class LoggerSuite(ComponentSuite[LoggerConfig]):
             component = MyLogger()
     """
 
-    def test_a_run_can_be_logged_and_gone_on_with(self, tmp_path: Path) -> None:
+    def test_a_run_can_be_logged_and_resumed(self, tmp_path: Path) -> None:
+        """A run can be logged, closed, and resumed from an earlier step."""
         for begin in (0, 2):
             logger = self.component.build(tmp_path, begin)
             for step in range(begin + 1, begin + 4):
@@ -186,6 +203,7 @@ class LoggerSuite(ComponentSuite[LoggerConfig]):
             logger.close()
 
     def test_a_picture_is_taken_or_ignored(self, tmp_path: Path) -> None:
+        """`log_image` takes a picture, or ignores it."""
         from PIL import Image
 
         file = tmp_path / "step_00000001.png"

@@ -1,7 +1,5 @@
 """The conformance suite of backbones."""
 
-# ruff: noqa: D102 (the names of the checks say what they check)
-
 from __future__ import annotations
 
 from typing import Any
@@ -13,6 +11,7 @@ from flax import nnx
 from i1_hooks.testing import ComponentSuite
 
 from i1_model.backbones import BackboneConfig, LatentSpec
+from i1_model.testing.zeros import fill_zeros
 
 NUM_TEXT = 7
 _COMPILER: Any = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
@@ -20,6 +19,11 @@ _COMPILER: Any = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensi
 
 class BackboneSuite(ComponentSuite[BackboneConfig]):
     """What every backbone must do; subclass it in a test file, with a small configuration.
+
+    A network may begin as zero: the suite fills arrays of zeros with small random numbers.
+
+    Attributes:
+        spec: the latents of the checks.
 
     Example:
         class TestMine(BackboneSuite):
@@ -29,45 +33,62 @@ class BackboneSuite(ComponentSuite[BackboneConfig]):
     spec: LatentSpec = LatentSpec(height=8, width=8, channels=4, resolution=256, num_text_tokens=NUM_TEXT)
 
     def test_shapes_are_known_without_computing_and_parameters_are_float32(self) -> None:
+        """`build` runs under `jax.eval_shape`, and all parameters are float32."""
         params = jax.eval_shape(lambda: nnx.split(self._build())[1])
-        assert all(leaf.dtype == jnp.float32 for leaf in jax.tree.leaves(params))
+        dtypes = {str(leaf.dtype) for leaf in jax.tree.leaves(params)}
+        assert dtypes == {"float32"}, f"parameters must be float32, found {sorted(dtypes)}"
 
     def test_predicts_float32_latents_in_both_dtypes(self) -> None:
+        """The prediction is float32 with the shape of the latents; in bfloat16 it is off by less than 5%."""
         outs = {}
+        expected = f"float32 {(3, self.spec.height, self.spec.width, self.spec.channels)}"
         for dtype in (jnp.float32, jnp.bfloat16):
             outs[dtype] = self._apply(*self._inputs(dtype))
-            assert outs[dtype].shape == (3, 8, 8, 4)
-            assert outs[dtype].dtype == jnp.float32
+            found = f"{outs[dtype].dtype} {outs[dtype].shape}"
+            assert found == expected, f"{dtype.__name__} latents gave {found}, expected {expected}"
+            assert bool(jnp.all(jnp.isfinite(outs[dtype]))), f"the {dtype.__name__} prediction is not finite"
         error = jnp.sqrt(jnp.mean(jnp.square(outs[jnp.float32] - outs[jnp.bfloat16])))
-        assert float(error) < 0.05 * float(jnp.std(outs[jnp.float32]))
+        share = float(error / jnp.std(outs[jnp.float32]))
+        assert share < 0.05, f"bfloat16 changes the prediction by {share:.1%} of its standard deviation"
 
     def test_rows_are_independent_and_masked_text_changes_nothing_within_a_row(self) -> None:
+        """A picture depends on its own latents and text alone, and not on padded tokens."""
         latents, time, tokens, mask = self._inputs(jnp.float32)
         before = self._apply(latents, time, tokens, mask)
         junk = jnp.where(mask[:, :, None], 0.0, 3.0).at[2].set(0.0)
-        np.testing.assert_allclose(self._apply(latents, time, tokens + junk, mask), before, atol=1e-5)
+        message = "tokens outside the mask changed the prediction"
+        after = self._apply(latents, time, tokens + junk, mask)
+        np.testing.assert_allclose(after, before, atol=1e-5, err_msg=message)
         other = self._apply(latents.at[1].set(0.0), time, tokens.at[1].set(1.0), mask)
-        np.testing.assert_allclose(other[::2], before[::2], atol=1e-5)
-        assert float(jnp.max(jnp.abs(other[1] - before[1]))) > 1e-4
+        message = "another picture of the batch changed the prediction of this one"
+        np.testing.assert_allclose(other[::2], before[::2], atol=1e-5, err_msg=message)
+        moved = float(jnp.max(jnp.abs(other[1] - before[1])))
+        assert moved > 1e-4, f"other latents and other text changed the prediction by {moved:.1e} only"
 
     def test_reads_the_text(self) -> None:
+        """Other text gives another prediction."""
         latents, time, tokens, mask = self._inputs(jnp.float32)
         before = self._apply(latents, time, tokens, mask)
         after = self._apply(latents, time, tokens[::-1], mask)
-        assert float(jnp.max(jnp.abs(after[0] - before[0]))) > 1e-5
+        moved = float(jnp.max(jnp.abs(after[0] - before[0])))
+        assert moved > 1e-5, f"other text changed the prediction by {moved:.1e} only"
 
     def test_conditionings_join_along_the_batch(self) -> None:
+        """Every array of a conditioning has the batch as its first axis, so that two can be joined."""
         latents, time, tokens, mask = self._inputs(jnp.float32)
-        backbone = self._build()
+        graphdef, params = nnx.split(self._build())
+        backbone = nnx.merge(graphdef, fill_zeros(params))
         first = backbone.condition(tokens, mask)
         second = backbone.condition(tokens[::-1], mask[::-1])
         joined = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), first, second)
         whole = jnp.concatenate([latents, latents]), jnp.concatenate([time, time])
         out = backbone(*whole, joined)
-        np.testing.assert_allclose(out[:3], backbone(latents, time, first), atol=1e-5)
-        np.testing.assert_allclose(out[3:], backbone(latents, time, second), atol=1e-5)
+        message = "joined conditionings gave another prediction than each alone"
+        for half, alone in ((out[:3], first), (out[3:], second)):
+            np.testing.assert_allclose(half, backbone(latents, time, alone), atol=1e-5, err_msg=message)
 
     def test_gradients_are_finite_with_a_row_without_text(self) -> None:
+        """Gradients are finite, also for a prompt without any token."""
         graphdef, params = nnx.split(self._build())
         latents, time, tokens, mask = self._inputs(jnp.float32)
 
@@ -76,7 +97,12 @@ class BackboneSuite(ComponentSuite[BackboneConfig]):
             return jnp.mean(jnp.square(backbone(latents, time, backbone.condition(tokens, mask)) - latents))
 
         gradients = jax.jit(jax.grad(loss), compiler_options=_COMPILER)(params)
-        assert all(bool(jnp.all(jnp.isfinite(leaf))) for leaf in jax.tree.leaves(gradients))
+        wrong = [
+            jax.tree_util.keystr(path)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(gradients)
+            if not bool(jnp.all(jnp.isfinite(leaf)))
+        ]
+        assert not wrong, f"the gradients of {', '.join(wrong)} are not finite"
 
     def _build(self) -> Any:
         return self.component.build(self.spec, jax.random.key(0))
@@ -88,7 +114,7 @@ class BackboneSuite(ComponentSuite[BackboneConfig]):
             backbone = nnx.merge(graphdef, params)
             return backbone(inputs[0], inputs[1], backbone.condition(inputs[2], inputs[3]))
 
-        return jax.jit(run, compiler_options=_COMPILER)(params, latents, time, tokens, mask)
+        return jax.jit(run, compiler_options=_COMPILER)(fill_zeros(params), latents, time, tokens, mask)
 
     def _inputs(self, dtype: Any) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         keys = jax.random.split(jax.random.key(1))

@@ -1,7 +1,5 @@
 """The conformance suite of flows."""
 
-# ruff: noqa: D102 (the names of the checks say what they check)
-
 from __future__ import annotations
 
 import jax
@@ -21,35 +19,43 @@ class FlowSuite(ComponentSuite[FlowConfig]):
     """
 
     def test_times_are_float32_in_the_unit_interval(self) -> None:
+        """`sample_times` draws float32 times (B,) in [0, 1] that are not all equal."""
         times = jax.jit(self.component.sample_times, static_argnums=1)(jax.random.key(0), 512)
-        assert times.shape == (512,)
-        assert times.dtype == jnp.float32
-        assert bool(jnp.all((times >= 0) & (times <= 1)))
-        assert float(jnp.std(times)) > 0
+        found = f"{times.dtype} {times.shape}"
+        assert found == "float32 (512,)", f"sample_times returned {found}, expected float32 (512,)"
+        low, high = float(times.min()), float(times.max())
+        assert 0 <= low <= high <= 1, f"times run from {low} to {high}, outside of [0, 1]"
+        assert low < high, f"all 512 times are {low}"
 
     def test_times_depend_on_the_key_alone(self) -> None:
+        """Equal keys give equal times, different keys different ones."""
         first, again, other = (self.component.sample_times(jax.random.key(seed), 8) for seed in (0, 0, 1))
-        np.testing.assert_array_equal(first, again)
-        assert not np.array_equal(first, other)
+        np.testing.assert_array_equal(first, again, err_msg="equal keys gave different times")
+        assert not np.array_equal(first, other), "different keys gave equal times"
 
     def test_path_runs_from_noise_to_data(self) -> None:
+        """`interpolate` is the noise at time 0 and the data at time 1."""
         noise, data, _ = self._batch()
-        np.testing.assert_allclose(self.component.interpolate(noise, data, jnp.zeros(4)), noise, atol=1e-6)
-        np.testing.assert_allclose(self.component.interpolate(noise, data, jnp.ones(4)), data, atol=1e-6)
+        for time, end, name in ((jnp.zeros(4), noise, "noise"), (jnp.ones(4), data, "data")):
+            found = self.component.interpolate(noise, data, time)
+            message = f"at time {time[0]:.0f} the path is not the {name}"
+            np.testing.assert_allclose(found, end, atol=1e-6, err_msg=message)
 
     def test_target_is_the_derivative_of_the_path(self) -> None:
+        """`target` is the derivative of `interpolate` with respect to time."""
         noise, data, t = self._batch()
-        _, derivative = jax.jvp(
-            lambda s: self.component.interpolate(noise, data, s), (t,), (jnp.ones_like(t),)
-        )
-        np.testing.assert_allclose(self.component.target(noise, data, t), derivative, rtol=1e-4, atol=1e-4)
+        _, slope = jax.jvp(lambda s: self.component.interpolate(noise, data, s), (t,), (jnp.ones_like(t),))
+        target = self.component.target(noise, data, t)
+        message = "the target is not the derivative of the path"
+        np.testing.assert_allclose(target, slope, rtol=1e-4, atol=1e-4, err_msg=message)
 
     def test_velocity_keeps_shape_and_dtype(self) -> None:
+        """`velocity` turns a prediction into finite float32 velocities of the same shape."""
         noise, data, t = self._batch()
         velocity = jax.jit(self.component.velocity)(noise, self.component.interpolate(noise, data, t), t)
-        assert velocity.shape == data.shape
-        assert velocity.dtype == jnp.float32
-        assert bool(jnp.all(jnp.isfinite(velocity)))
+        found, expected = f"{velocity.dtype} {velocity.shape}", f"float32 {data.shape}"
+        assert found == expected, f"velocity returned {found}, expected {expected}"
+        assert bool(jnp.all(jnp.isfinite(velocity))), "velocities are not finite"
 
     @staticmethod
     def _batch() -> tuple[jax.Array, jax.Array, jax.Array]:

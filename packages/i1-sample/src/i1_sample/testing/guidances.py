@@ -1,7 +1,5 @@
 """The conformance suite of guidances."""
 
-# ruff: noqa: D102 (the names of the checks say what they check)
-
 from __future__ import annotations
 
 import jax
@@ -21,36 +19,46 @@ class GuidanceSuite(ComponentSuite[GuidanceConfig]):
     """
 
     def velocities(self) -> tuple[jax.Array, jax.Array]:
-        """A conditional and an unconditional velocity, (3, 4, 4, 2)."""
+        """Returns a conditional and an unconditional velocity, (3, 4, 4, 2)."""
         return tuple(jax.random.normal(jax.random.key(k), (3, 4, 4, 2)) for k in (0, 1))  # pyright: ignore[reportReturnType] (two keys)
 
     def test_shape_under_jit(self) -> None:
+        """`combine` gives a finite float32 velocity of the same shape."""
         conditional, unconditional = self.velocities()
         guided = jax.jit(self.component.combine)(conditional, unconditional, jnp.float32(4), jnp.float32(0.5))
-        assert guided.shape == conditional.shape
-        assert guided.dtype == jnp.float32
-        assert bool(jnp.isfinite(guided).all())
+        found, expected = f"{guided.dtype} {guided.shape}", f"float32 {conditional.shape}"
+        assert found == expected, f"combine returned {found}, expected {expected}"
+        assert bool(jnp.isfinite(guided).all()), "the guided velocity is not finite"
 
     def test_scale_one_is_no_guidance(self) -> None:
+        """At scale 1 the result is the conditional velocity."""
         conditional, unconditional = self.velocities()
         guided = self.component.combine(conditional, unconditional, jnp.float32(1), jnp.float32(0.5))
-        np.testing.assert_allclose(guided, conditional, atol=1e-5)
+        message = "at scale 1 the guided velocity is not the conditional one"
+        np.testing.assert_allclose(guided, conditional, atol=1e-5, err_msg=message)
 
     def test_equal_velocities_need_no_guidance(self) -> None:
+        """Where the text changes nothing, guidance changes nothing."""
         conditional, _ = self.velocities()
         guided = self.component.combine(conditional, conditional, jnp.float32(6), jnp.float32(0.5))
-        np.testing.assert_allclose(guided, conditional, atol=1e-5)
+        message = "of two equal velocities came another one"
+        np.testing.assert_allclose(guided, conditional, atol=1e-5, err_msg=message)
 
     def test_a_row_does_not_depend_on_its_batch(self) -> None:
+        """The velocity of a picture is the same, alone or in a batch."""
         conditional, unconditional = self.velocities()
         scale, t = jnp.float32(5), jnp.float32(0.5)
         together = self.component.combine(conditional, unconditional, scale, t)
         alone = self.component.combine(conditional[1:2], unconditional[1:2], scale, t)
-        np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
+        message = "a picture is guided otherwise alone than in a batch"
+        np.testing.assert_allclose(together[1:2], alone, atol=1e-5, err_msg=message)
 
     def test_says_whether_it_reads_the_unconditional_velocity(self) -> None:
+        """`uses_unconditional` says whether `combine` reads the unconditional velocity."""
         conditional, unconditional = self.velocities()
         scale, t = jnp.float32(5), jnp.float32(0.5)
         one = self.component.combine(conditional, unconditional, scale, t)
         other = self.component.combine(conditional, unconditional[:, ::-1], scale, t)
-        assert self.component.uses_unconditional != bool(jnp.array_equal(one, other))
+        reads, stated = not bool(jnp.array_equal(one, other)), self.component.uses_unconditional
+        verb = "changes" if reads else "does not change"
+        assert reads == stated, f"uses_unconditional is {stated}, but that velocity {verb} the result"

@@ -1,7 +1,5 @@
 """The conformance suite of solvers."""
 
-# ruff: noqa: D102 (the names of the checks say what they check)
-
 from __future__ import annotations
 
 import math
@@ -52,18 +50,22 @@ def linear_ode_error(
 class SolverSuite(ComponentSuite[SolverConfig]):
     """What every solver must do; subclass it in a test file.
 
+    Attributes:
+        order_until: where the order is measured; below 1 for a solver whose steps are singular at the data.
+
     Example:
         class TestMine(SolverSuite):
             component = MySolver()
     """
 
     order_until: float = 1.0
-    """Where the order is measured; below 1 for a solver whose steps are singular at the data."""
 
     def test_order_on_equal_steps(self) -> None:
+        """On equal steps, the measured order of convergence is the stated `order`."""
         self._check_order(Uniform())
 
     def test_order_on_unequal_steps(self) -> None:
+        """On unequal steps, the measured order of convergence is the stated `order`."""
         self._check_order(Shifted(shift=0.6))
 
     def _check_order(self, grid: TimeGridConfig) -> None:
@@ -73,27 +75,34 @@ class SolverSuite(ComponentSuite[SolverConfig]):
             )()
         measured = math.log2(float(coarse) / float(fine))
         stated = self.component.order
-        assert abs(measured - stated) < 0.35, f"measured order {measured:.2f}, stated {stated}"
+        assert abs(measured - stated) < 0.35, f"the measured order is {measured:.2f}, the stated one {stated}"
 
     def test_a_constant_velocity_is_integrated_exactly(self) -> None:
+        """A constant velocity is integrated exactly."""
         x = jnp.array([[1.0], [-2.0]])
         constant = jnp.array([[0.5], [3.0]])
         end = jax.jit(lambda x: integrate(self.component, lambda _x, _t: constant, x, Shifted().times(7)))(x)
-        np.testing.assert_allclose(end, x + constant, atol=1e-5)
+        message = "a constant velocity does not lead to x + velocity"
+        np.testing.assert_allclose(end, x + constant, atol=1e-5, err_msg=message)
 
     def test_the_carry_keeps_its_structure(self) -> None:
+        """The state and the carry keep their structure, shapes and dtypes from step to step."""
+
         def one_step(x: jax.Array) -> tuple:
             carry = self.component.init(x)
             step = self.component.step(lambda x, _t: -x, x, carry, jnp.float32(0.2), jnp.float32(0.4))
             return (x, carry), step
 
         before, after = jax.eval_shape(one_step, jnp.ones((2, 3)))
-        assert jax.tree.structure(before) == jax.tree.structure(after)
-        assert jax.tree.leaves(before) == jax.tree.leaves(after)
+        same = jax.tree.structure(before) == jax.tree.structure(after)
+        same = same and jax.tree.leaves(before) == jax.tree.leaves(after)
+        assert same, f"a step turns (x, carry) {before} into {after}"
 
     def test_a_row_does_not_depend_on_its_batch(self) -> None:
+        """A picture is the same, alone or in a batch."""
         x = jnp.array([[1.0], [-2.0], [0.3]])
         run = jax.jit(
             lambda x: integrate(self.component, lambda x, t: x * jnp.sin(5 * t), x, Uniform().times(4))
         )
-        np.testing.assert_allclose(run(x)[1:2], run(x[1:2]), atol=1e-6)
+        message = "a picture is integrated otherwise alone than in a batch"
+        np.testing.assert_allclose(run(x)[1:2], run(x[1:2]), atol=1e-6, err_msg=message)

@@ -1,7 +1,5 @@
 """The conformance suite of time grids."""
 
-# ruff: noqa: D102 (the names of the checks say what they check)
-
 from __future__ import annotations
 
 import numpy as np
@@ -19,10 +17,11 @@ class TimeGridSuite(ComponentSuite[TimeGridConfig]):
     """
 
     def test_times_run_from_noise_to_data(self) -> None:
+        """`times(n)` gives n + 1 float32 times that increase from 0 to 1, for any number of steps."""
         for num_steps in (1, 2, 3, 10, 50, 250):
             times = self.component.times(num_steps)
-            assert times.shape == (num_steps + 1,)
-            assert times.dtype == np.float32
-            assert times[0] == 0
-            assert times[-1] == 1
-            assert (np.diff(times) > 0).all(), f"{num_steps} steps: times must increase"
+            found, expected = f"{times.dtype} {times.shape}", f"float32 {(num_steps + 1,)}"
+            assert found == expected, f"times({num_steps}) returned {found}, expected {expected}"
+            ends = (float(times[0]), float(times[-1]))
+            assert ends == (0, 1), f"times({num_steps}) run from {ends[0]} to {ends[1]}, expected 0 to 1"
+            assert (np.diff(times) > 0).all(), f"times({num_steps}) do not increase: {times}"
