@@ -35,6 +35,13 @@ SMALL = (
 )
 RUN = (*SMALL, "checkpoint_every=4", "schedule.lr=0.01")
 LORA = (*SMALL, "checkpoint_every=2", "schedule.lr=0.1", "init_from=model", "lora.rank=2", "lora.alpha=4")
+RENAMED = {
+    "checkpoint_every": "checkpoints.every",
+    "keep_checkpoints": "checkpoints.keep",
+    "keep_best": "checkpoints.keep_best",
+    "sharding": "hardware.sharding",
+}
+"""Fields of a recipe that are spelled differently now; only files keep the earlier spelling."""
 REPOSITORIES = {
     "flux": "black-forest-labs/FLUX.1-dev",
     "flux2": "black-forest-labs/FLUX.2-dev",
@@ -72,7 +79,13 @@ def i1(*arguments):
 
 
 def train(workdir, settings):
-    return i1("train", "scenes-tiny", "--workdir", workdir, *(f"--set={setting}" for setting in settings))
+    """Runs `i1 train` with settings as the earlier version spelled them."""
+    flags = []
+    for setting in settings:
+        name, _, value = setting.partition("=")
+        is_start = name == "init_from"
+        flags += ["--init-from", value] if is_start else ["--set", f"{RENAMED.get(name, name)}={value}"]
+    return i1("train", "scenes-tiny", "--workdir", workdir, *flags)
 
 
 def elsewhere():
