@@ -82,7 +82,12 @@ def digits_recipe(folder: Path, steps: int) -> TrainConfig:
         checkpoints=Checkpointing(every=1000, keep=1),
         log_every=100,
         preview_prompts=("a handwritten seven", "the digit 3"),
-        sampling=SamplingDefaults(steps=50, guidance_scale=2.0, shift=1.0, rescale=0.0),
+        sampling=SamplingDefaults(
+            num_inference_steps=50,
+            guidance_scale=2.0,
+            time_grid={"component": "shifted", "shift": 1.0},
+            guidance={"component": "cfg", "rescale": 0.0},
+        ),
     )
 
 

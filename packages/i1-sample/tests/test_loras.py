@@ -60,7 +60,7 @@ def test_loras_add_up_with_their_strengths(model_folder, loras):
 
 def test_a_folder_of_an_adapter_is_a_model(model_folder, loras, tmp_path):
     adapter = an_adapter(2, QKV, PROJ)
-    metadata = {"step": 30, "sampling": {**SAMPLING, "steps": 2}}
+    metadata = {"step": 30, "sampling": {**SAMPLING, "num_inference_steps": 2}}
     folder = tmp_path / "run" / "checkpoints" / "30" / "model"
     save_adapter(folder, TINY, adapter, base=str(model_folder), metadata=metadata)
     parts = find_parts(tmp_path / "run")

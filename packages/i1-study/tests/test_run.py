@@ -19,7 +19,7 @@ TINY = (
     "model.text_encoders.0.width=32",
     "model.autoencoder.factor=8",
     "data.num_threads=0",
-    "sampling.steps=2",
+    "sampling.num_inference_steps=2",
     'optimizer="adam"',
 )
 

@@ -25,9 +25,9 @@ Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, by default $XDG_CACHE_
 """
 _COMPONENTS = (
     ("solver", "solvers", None),
-    ("time_grid", "time_grids", "shifted"),
-    ("guidance", "guidances", "cfg"),
-    ("rewriter", "rewriters", "none"),
+    ("time_grid", "time_grids", None),
+    ("guidance", "guidances", None),
+    ("rewriter", "rewriters", None),
 )
 """Argument of the pipeline, kind and default of what is chosen by a flag of the same name."""
 
@@ -196,15 +196,20 @@ def _compile_only(arguments: argparse.Namespace) -> int:
 
     os.environ["JAX_PLATFORMS"] = "cpu"
     from i1_model.compiled.table import GIB
+    from i1_model.sampling import SamplingDefaults
 
     from i1_sample.ahead import compile_sampling
-    from i1_sample.settings import SamplingDefaults, resolve_settings
+    from i1_sample.settings import resolve_settings
 
     settings = resolve_settings(
         SamplingDefaults(),
         num_inference_steps=arguments.steps,
         guidance_scale=arguments.guidance_scale,
-        **{name: _component(kind, getattr(arguments, name)) for name, kind, _ in _COMPONENTS[:3]},
+        **{
+            name: _component(kind, given)
+            for name, kind, _ in _COMPONENTS[:3]
+            if (given := getattr(arguments, name)) is not None
+        },
     )
     batch_size = arguments.batch_size or 1
     report = compile_sampling(

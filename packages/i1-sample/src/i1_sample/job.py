@@ -9,11 +9,12 @@ from typing import Literal, TypedDict
 
 import jax
 import numpy as np
+from i1_model.sampling import Choice
 from PIL import Image
 
 from i1_sample.guidances.base import GuidanceConfig
 from i1_sample.rewriters.base import RewriterConfig
-from i1_sample.settings import Choice, SampleSettings
+from i1_sample.settings import SampleSettings
 from i1_sample.solvers.base import SolverConfig
 from i1_sample.time_grids import TimeGridConfig
 
@@ -36,9 +37,9 @@ class SampleOptions(TypedDict, total=False):
     height: int | None
     width: int | None
     solver: SolverConfig | Choice | None
-    time_grid: TimeGridConfig | Choice
-    guidance: GuidanceConfig | Choice
-    rewriter: RewriterConfig | Choice
+    time_grid: TimeGridConfig | Choice | None
+    guidance: GuidanceConfig | Choice | None
+    rewriter: RewriterConfig | Choice | None
     preset: str | None
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Unpack
 
 import numpy as np
-from i1_hooks import UserError, from_dict
+from i1_hooks import UserError
 from i1_model.arrays.dtypes import WeightDtype
 from i1_model.arrays.loading import Sharding
 from i1_model.checkpoints.folder import LoadedModel
+from i1_model.sampling import Choice, read_sampling
 from PIL import Image
 
 from i1_sample.compilation_cache import enable_compilation_cache
@@ -22,10 +23,8 @@ from i1_sample.programs import Programs
 from i1_sample.rewriters.base import RewriterConfig
 from i1_sample.running import run_job
 from i1_sample.settings import (
-    Choice,
-    SamplingDefaults,
     check_integer,
-    component,
+    choose,
     find_preset,
     resolve_settings,
 )
@@ -73,7 +72,7 @@ class Pipeline:
         self.loras = tuple(loras)
         self.offload = offload
         self.programs = programs or Programs(model.config)
-        self.defaults = from_dict(SamplingDefaults, model.metadata.get("sampling", {}), "sampling")
+        self.defaults = read_sampling(model.metadata.get("sampling", {}))
         self._params = model.params
         self._load_params = load_params
 
@@ -221,9 +220,9 @@ class Pipeline:
         height: int | None = None,
         width: int | None = None,
         solver: SolverConfig | Choice | None = None,
-        time_grid: TimeGridConfig | Choice = "shifted",
-        guidance: GuidanceConfig | Choice = "cfg",
-        rewriter: RewriterConfig | Choice = "none",
+        time_grid: TimeGridConfig | Choice | None = None,
+        guidance: GuidanceConfig | Choice | None = None,
+        rewriter: RewriterConfig | Choice | None = None,
         preset: str | None = None,
     ) -> Job:
         """Checks options and completes them with the model's defaults.
@@ -270,7 +269,7 @@ class Pipeline:
             guidance=guidance,
         )
         height, width = self.programs.picture_size(height, width)
-        rewritten = component(RewriterConfig, rewriter).rewrite(prompts)
+        rewritten = choose(RewriterConfig, rewriter, self.defaults.rewriter).rewrite(prompts)
         return Job(
             prompts=prompts,
             rewritten=tuple(rewritten),

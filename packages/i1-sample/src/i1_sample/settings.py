@@ -4,39 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from i1_hooks import ComponentConfig, UserError, from_dict, unknown
+from i1_model.sampling import Choice, SamplingDefaults, component_name
 
 from i1_sample.guidances.base import GuidanceConfig
 from i1_sample.solvers.base import SolverConfig
 from i1_sample.time_grids import TimeGridConfig
 
-Choice = str | Mapping[str, Any]
-"""A registered name, or a mapping with the name under `component` beside its fields."""
-
 ComponentT = TypeVar("ComponentT", bound=ComponentConfig)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplingDefaults:
-    """A model's own defaults, stored as `sampling` in its `config.json`; these are the published ones.
-
-    Attributes:
-        steps: steps of the solver.
-        guidance_scale: w; 1 is no guidance.
-        shift: of the time grid.
-        rescale: of the guidance.
-        solver: the integrator's registered name.
-    """
-
-    steps: int = 250
-    guidance_scale: float = 12.0
-    shift: float = 0.3
-    rescale: float = 1.0
-    solver: str = "euler"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,30 +84,38 @@ def resolve_settings(
     guidance_rescale: float | None = None,
     shift: float | None = None,
     solver: SolverConfig | Choice | None = None,
-    time_grid: TimeGridConfig | Choice = "shifted",
-    guidance: GuidanceConfig | Choice = "cfg",
+    time_grid: TimeGridConfig | Choice | None = None,
+    guidance: GuidanceConfig | Choice | None = None,
 ) -> SampleSettings:
     """Completes what a caller gave with a model's defaults.
 
-    A component is given as an object, a registered name, or a mapping with the name under `component`. The
-    shift and the rescale replace fields of the time grid and the guidance; `"shifted"` and `"cfg"`, given by
-    name, start from the model's defaults.
+    A component is given as an object, a registered name, or a mapping with the name under `component`. None,
+    or the name of the model's own component, is the model's own with its fields. The shift and the rescale
+    replace fields of the time grid and the guidance.
 
     Raises:
         UserError: for an unknown name, a wrong type or range, or a rescale or shift that a component lacks.
     """
-    grid, combination = component(TimeGridConfig, time_grid), component(GuidanceConfig, guidance)
-    if shift is None and time_grid == "shifted":
-        shift = defaults.shift
-    if guidance_rescale is None and guidance == "cfg":
-        guidance_rescale = defaults.rescale
+    grid = choose(TimeGridConfig, time_grid, defaults.time_grid)
+    combination = choose(GuidanceConfig, guidance, defaults.guidance)
     return SampleSettings(
-        num_steps=defaults.steps if num_inference_steps is None else num_inference_steps,
+        num_steps=defaults.num_inference_steps if num_inference_steps is None else num_inference_steps,
         guidance_scale=defaults.guidance_scale if guidance_scale is None else guidance_scale,
-        solver=component(SolverConfig, defaults.solver if solver is None else solver),
+        solver=choose(SolverConfig, solver, defaults.solver),
         time_grid=_with_field(grid, "shift", shift),
         guidance=_with_field(combination, "rescale", guidance_rescale),
     )
+
+
+def choose(base: type[ComponentT], given: ComponentT | Choice | None, default: Choice) -> ComponentT:
+    """Returns the component that was given, or the model's own for None and for its bare name.
+
+    Raises:
+        UserError: for an unknown name, or fields that do not fit.
+    """
+    if given is None or (isinstance(given, str) and given == component_name(default, base.kind)):
+        given = default
+    return component(base, given)
 
 
 def component(base: type[ComponentT], given: ComponentT | Choice) -> Any:

@@ -44,5 +44,5 @@ def baseline() -> TrainConfig:
         loggers=(Jsonl(),),
         log_every=100,
         preview_prompts=(),
-        sampling=dataclasses.replace(full.sampling, steps=32),
+        sampling=dataclasses.replace(full.sampling, num_inference_steps=32),
     )

@@ -10,6 +10,7 @@ from i1_data.config import DataConfig
 from i1_hooks import UserError
 from i1_model.config import ModelConfig
 from i1_model.lora.config import Lora
+from i1_model.sampling import SamplingDefaults
 
 from i1_train.checks import check_regular_expressions, require_at_least
 from i1_train.devices.machines import Hardware
@@ -33,25 +34,6 @@ Such a field decides how long the run is, where it runs and what is written down
 step computes (on another mesh, up to rounding), with two exceptions: a schedule that depends on `steps`
 follows the new number, and `guard` decides what happens to bad steps.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class SamplingDefaults:
-    """How a model trained by a recipe is sampled by default; stored in the model folder.
-
-    Attributes:
-        steps: steps of the solver.
-        guidance_scale: classifier-free guidance, 1 for none.
-        shift: shift of the time grid, 0 or 1 for none.
-        rescale: how much of the guided velocity's standard deviation is restored, 0 to 1.
-        solver: registered name of the solver.
-    """
-
-    steps: int = 250
-    guidance_scale: float = 12.0
-    shift: float = 0.3
-    rescale: float = 1.0
-    solver: str = "euler"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +129,7 @@ class TrainConfig:
         log_every: steps between progress lines when the output is not a terminal.
         loggers: where metrics are written.
         preview_prompts: prompts that sampling plugins draw at each checkpoint.
-        sampling: sampling defaults stored in the model folder.
+        sampling: how the model is sampled by default; stored in its folder.
         hardware: the devices the run uses, and how arrays are sharded over them.
     """
 
@@ -197,6 +179,7 @@ class TrainConfig:
         Raises:
             UserError: for fields that do not fit together.
         """
+        self.sampling.check()
         if self.batch_size % self.grad_accumulation:
             raise UserError(
                 f"grad_accumulation {self.grad_accumulation} does not divide batch_size {self.batch_size}; "

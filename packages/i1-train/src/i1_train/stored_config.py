@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from i1_model.sampling import upgrade_sampling
+
 MOVED = {
     "ema_decay": ("average", "decay"),
     "ema_warmup": ("average", "warmup"),
@@ -33,6 +35,8 @@ def current_layout(stored: Mapping[str, Any]) -> dict[str, Any]:
     for name, (group, field) in MOVED.items():
         if name in stored:
             data[group] = {**data.get(group, {}), field: stored[name]}
+    if "sampling" in data:
+        data["sampling"] = upgrade_sampling(data["sampling"])
     for name, field in STARTS.items():
         if stored.get(name) is not None:
             data["start"] = {field: stored[name]}

@@ -21,6 +21,7 @@ from i1_model.checkpoints.released import WeightsName
 from i1_model.checkpoints.stored import MODEL_INDEX, TRANSFORMER, StoredModel
 from i1_model.checkpoints.torch_names import rope_tables, to_torch_names
 from i1_model.lora.merged import open_model
+from i1_model.sampling import read_sampling
 
 Form = Literal["i1", "diffusers", "torch"]
 FORMS: tuple[Form, ...] = ("i1", "diffusers", "torch")
@@ -107,7 +108,8 @@ def _write_diffusers(
     written: Written,
     shard_bytes: int,
 ) -> None:
-    shift = float(stored.metadata.get("sampling", {}).get("shift", hub.PUBLISHED_SHIFT))
+    shift = read_sampling(stored.metadata.get("sampling", {})).shift
+    shift = 1.0 if shift is None else shift
     title = str(stored.metadata.get("recipe") or stored.path.stem)
     num_parameters = sum(array.size for name, array in arrays.items() if not name.startswith("rope_"))
     transformer, scheduler = folder / TRANSFORMER, folder / "scheduler"

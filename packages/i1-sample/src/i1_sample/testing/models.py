@@ -28,7 +28,13 @@ TINY = ModelConfig(
 )
 """The configuration of the model."""
 
-SAMPLING = {"steps": 3, "guidance_scale": 4.0, "shift": 0.5, "rescale": 0.25}
+SAMPLING = {
+    "num_inference_steps": 3,
+    "guidance_scale": 4.0,
+    "solver": "euler",
+    "time_grid": {"component": "shifted", "shift": 0.5},
+    "guidance": {"component": "cfg", "rescale": 0.25},
+}
 """Its sampling defaults."""
 
 

@@ -9,8 +9,9 @@ from i1_model.backbones.cross_attention import CrossAttention
 from i1_model.backbones.dual_stream import DualStream
 from i1_model.backbones.patch_transformer import PatchTransformerConfig
 from i1_model.backbones.single_stream import SingleStream
+from i1_model.sampling import SamplingDefaults
 
-from i1_train.config import SamplingDefaults, TrainConfig
+from i1_train.config import TrainConfig
 from i1_train.recipes.i1 import stage
 
 WIDTH, NUM_HEADS = 1152, 16
@@ -24,7 +25,7 @@ def baseline(name: str, backbone: PatchTransformerConfig) -> TrainConfig:
         recipe=name,
         model=dataclasses.replace(recipe.model, backbone=backbone, adapter=MLPAdapter()),
         steps=500_000,
-        sampling=SamplingDefaults(steps=250, guidance_scale=12.0, rescale=0.0),
+        sampling=SamplingDefaults(guidance={"component": "cfg", "rescale": 0.0}),
     )
 
 

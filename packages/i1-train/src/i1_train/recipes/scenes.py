@@ -11,9 +11,10 @@ from i1_model.autoencoders.patch import PatchAutoencoder
 from i1_model.backbones.dual_stream import DualStream
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
+from i1_model.sampling import SamplingDefaults
 from i1_model.text_encoders.hash import HashEncoder
 
-from i1_train.config import Average, Checkpointing, SamplingDefaults, TrainConfig
+from i1_train.config import Average, Checkpointing, TrainConfig
 from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.muon import Muon
@@ -52,7 +53,13 @@ def scenes() -> TrainConfig:
         steps=40_000,
         average=Average(decay=0.999, warmup=True),
         preview_prompts=PREVIEW_PROMPTS,
-        sampling=SamplingDefaults(steps=100, guidance_scale=2.0, shift=0.15, rescale=0.0, solver="ancestral"),
+        sampling=SamplingDefaults(
+            num_inference_steps=100,
+            guidance_scale=2.0,
+            solver="ancestral",
+            time_grid={"component": "shifted", "shift": 0.15},
+            guidance={"component": "cfg", "rescale": 0.0},
+        ),
     )
 
 
@@ -81,5 +88,10 @@ def scenes_tiny() -> TrainConfig:
         checkpoints=Checkpointing(every=10),
         loggers=(full.loggers[0], TensorBoard(every=1)),
         preview_prompts=PREVIEW_PROMPTS[:2],
-        sampling=SamplingDefaults(steps=4, guidance_scale=2.0, shift=1.0, rescale=0.0),
+        sampling=SamplingDefaults(
+            num_inference_steps=4,
+            guidance_scale=2.0,
+            time_grid={"component": "shifted", "shift": 1.0},
+            guidance={"component": "cfg", "rescale": 0.0},
+        ),
     )
