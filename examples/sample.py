@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = pipeline(arguments.prompt, seed=arguments.seed)
     Image.fromarray(np.asarray(output.images[0])).save(arguments.output)
 
-    num_steps = output.job.settings.num_steps
+    num_steps = output.job.settings.num_inference_steps
     shown = {round(share * num_steps) for share in (0.25, 0.5, 0.75, 1.0)}
     frames = [
         event.images()[0]

@@ -29,7 +29,7 @@ def test_a_random_model_scores_nothing_and_its_pictures_are_reproducible(model, 
     assert bench(tiny, tmp_path / "a", "--steps", "2", "--guidance-scale", "1", "--batch-size", "14") == 0
     scores = json.loads((tmp_path / "a" / "scores.json").read_text())
     assert scores["seen"]["score"] == scores["unseen"]["score"] == scores["words"]["score"] == 0
-    assert scores["sampling"]["num_steps"] == 2
+    assert scores["sampling"]["num_inference_steps"] == 2
     assert scores["sampling"]["guidance_scale"] == 1
     assert scores["model"]["name"] == str(tiny)
     assert scores["seed"] == 3

@@ -24,6 +24,9 @@ from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
+from i1_sample import loading
+from i1_sample.loading import Parts
+from i1_sample.options import load_options
 
 MODEL, ENCODER, VAE = "zlab-princeton/i1-3B", "google/t5gemma-2b-2b-ul2-it", "black-forest-labs/FLUX.2-dev"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -119,6 +122,11 @@ def write_vae(folder: Path, sizes: KLSizes = SIZES) -> Path:
     write_sharded(folder, "diffusion_pytorch_model", arrays, {}, lambda count: None)
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(sizes)))
     return folder
+
+
+def find_parts(model, **keywords) -> Parts:
+    """Finds a model's parts as `Pipeline.from_pretrained` does."""
+    return loading.find_parts(load_options(model, keywords))
 
 
 def snapshot(cache: Path, repository: str) -> Path:

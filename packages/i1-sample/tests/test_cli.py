@@ -39,7 +39,12 @@ def test_one_picture_with_its_story(sample, tmp_path: Path, model_folder: Path) 
         "a red star\nSteps: 2, Sampler: euler, Schedule type: shifted, CFG scale: 3, Seed: 5,"
     )
     assert "Size: 24x8" in text
-    assert (record["prompt"], record["seed"], record["index"], record["steps"]) == ("a red star", 5, 0, 2)
+    assert (record["prompt"], record["seed"], record["index"], record["num_inference_steps"]) == (
+        "a red star",
+        5,
+        0,
+        2,
+    )
     assert record["solver"] == {"component": "euler"}
     assert record["guidance"] == {"component": "cfg", "rescale": 0.25, "interval_start": 0.0}
     assert record["time_grid"] == {"component": "shifted", "shift": 0.5}
@@ -70,7 +75,7 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
     assert sample("a star", "--num-images", "2", "--output", "F.png", "--batch-size", "4")[1] == (
         "wrote F-0.png\nwrote F-1.png\n"
     )
-    assert sample("a star", "--start-index", "1", "--output", "one.png")[0] == 0
+    assert sample("a star", "--first-index", "1", "--output", "one.png")[0] == 0
     with Image.open("F-1.png") as series, Image.open("one.png") as alone:
         assert json.loads(series.text["i1"])["index"] == json.loads(alone.text["i1"])["index"] == 1
         difference = [abs(a - b) for a, b in zip(series.tobytes(), alone.tobytes(), strict=True)]
@@ -86,7 +91,7 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
         (["a star", "--width", "20"], "width 20: use a positive multiple of 8"),
         (["a star", "--resolution", "20"], "resolution 20: use a positive multiple of 8"),
         (["a star", "--vae-tile", "512"], "vae tile '512' does not apply: PatchAutoencoder has no weights"),
-        (["a star", "--steps", "0"], "steps must be an integer of at least 1, got 0"),
+        (["a star", "--steps", "0"], "num_inference_steps must be an integer from 1 to 10000, got 0"),
         (["a star", "--solver", "eulr"], "did you mean 'euler'"),
         (["a star", "--guidance", '{"component": "cfg"'], "is not JSON"),
         (
@@ -95,7 +100,7 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
         ),
         (["a star", "--output", "picture.jpg"], "written as PNG"),
         (["a star", "--output", "file/picture.png"], "cannot make the output folder file"),
-        (["a star", "--num-images", "0"], "--num-images must be at least 1"),
+        (["a star", "--num-images", "0"], "num_images_per_prompt must be an integer of at least 1, got 0"),
         (["a star", "--prompts-file", "absent.txt"], "--prompts-file absent.txt: No such file"),
         (["a star", "--prompts-file", "file"], "holds no prompt"),
         ([""], "'' is empty: 0 tokens"),

@@ -22,6 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from i1_model.checkpoints.stored import open_stored
 from i1_model.ops.sharding import spread_over
 from i1_sample.loading import find_parts
+from i1_sample.options import load_options
 from i1_sample.programs import Programs
 from i1_sample.solvers.one_step import Euler
 from i1_sample.testing.models import TINY
@@ -38,7 +39,9 @@ def sharding(path, shape):
     asked[path] = place(path, shape)
     return asked[path]
 place = spread_over(jax.devices())
-parts = find_parts(model, dtype="bfloat16", text_encoder=text, vae=vae, sharding=sharding)
+parts = find_parts(
+    load_options(model, dict(dtype="bfloat16", text_encoder=text, vae=vae, sharding=sharding))
+)
 params = parts.load_params()
 kernel = params["backbone"]["x_embedder"]["proj"]["kernel"][...]
 assert kernel.sharding == asked["backbone/x_embedder/proj/kernel"], asked

@@ -19,10 +19,9 @@ from i1_model.checkpoints.stored import open_stored
 from i1_model.conversion.convert import convert
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 from i1_sample import Pipeline
-from i1_sample.loading import find_parts
 from i1_sample.programs import Programs
 from PIL import Image
-from published import COMMIT, ENCODER, MODEL, VAE, snapshot, use_cache, write_encoder, write_vae
+from published import COMMIT, ENCODER, MODEL, VAE, find_parts, snapshot, use_cache, write_encoder, write_vae
 
 pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
 pytest.importorskip("tokenizers", reason="tokenizers is not installed")
@@ -61,7 +60,7 @@ def test_the_published_repository(whole: Pipeline, caplog):
     assert (config.text_encoders[0].depth, config.text_encoders[0].width) == (2, 16)
     assert isinstance(config.autoencoder, Flux2Autoencoder)
     settings = whole.plan(PROMPTS).settings
-    assert (settings.num_steps, settings.guidance_scale) == (250, 12.0)
+    assert (settings.num_inference_steps, settings.guidance_scale) == (250, 12.0)
     assert repr(settings.solver) == "Euler()"
     assert (settings.time_grid.shift, settings.guidance.rescale) == (0.3, 1.0)  # pyright: ignore[reportAttributeAccessIssue]
     assert [image.size for image in whole(PROMPTS, num_inference_steps=2).images] == [(16, 16)] * 2
@@ -214,5 +213,5 @@ def test_the_command(cache: Path, compiled: None, tmp_path: Path, capsys):
         record, text = json.loads(image.text["i1"]), image.text["parameters"]  # pyright: ignore[reportAttributeAccessIssue]
     assert (record["model"], record["revision"], record["preset"]) == (MODEL, COMMIT, "fast")
     assert record["revisions"] == dict.fromkeys((MODEL, ENCODER, VAE), COMMIT)
-    assert (record["solver"], record["steps"]) == ({"component": "euler"}, 2)
+    assert (record["solver"], record["num_inference_steps"]) == ({"component": "euler"}, 2)
     assert f"Model: {MODEL}, Model hash: {COMMIT[:10]}" in text

@@ -10,10 +10,9 @@ from i1_model.lora.factors import Factors
 from i1_model.lora.files import write_lora
 from i1_model.lora.folder import save_adapter
 from i1_sample import Pipeline
-from i1_sample.loading import find_parts
-from i1_sample.loras import LoraSetting, parse_lora
 from i1_sample.testing.models import SAMPLING, TINY
 from PIL import Image
+from published import find_parts
 
 QKV, PROJ = "in_blocks.0.attn.qkv_image", "mid_block.attn.proj_image"
 
@@ -39,11 +38,10 @@ def loras(tmp_path):
 
 
 def weights(model_folder, *choices):
-    loras = [parse_lora(choice) for choice in choices]
-    return to_released(find_parts(model_folder, loras=loras).load_params())
+    return to_released(find_parts(model_folder, loras=choices).load_params())
 
 
-def test_loras_add_up_with_their_strengths(model_folder, loras):
+def test_loras_add_up_with_their_scales(model_folder, loras):
     one, two = loras
     before = weights(model_folder)
     after = weights(model_folder, f"{one}:0.5", (two, -2.0))
@@ -65,11 +63,11 @@ def test_a_folder_of_an_adapter_is_a_model(model_folder, loras, tmp_path):
     save_adapter(folder, TINY, adapter, base=str(model_folder), metadata=metadata)
     parts = find_parts(tmp_path / "run")
     assert parts.metadata["step"] == 30
-    assert parts.metadata["sampling"]["steps"] == 2
+    assert parts.metadata["sampling"]["num_inference_steps"] == 2
     expected = weights(model_folder, loras[1])
     for name, value in to_released(parts.load_params()).items():
         np.testing.assert_array_equal(value, expected[name], err_msg=name)
-    more = find_parts(tmp_path / "run", loras=[LoraSetting(str(loras[1]), -1.0)])
+    more = find_parts(tmp_path / "run", loras=[(loras[1], -1.0)])
     plain = to_released(load_model(model_folder).params)
     for name, value in to_released(more.load_params()).items():
         np.testing.assert_allclose(value, plain[name], atol=2e-6, err_msg=name)
@@ -90,7 +88,7 @@ def test_the_command_writes_what_was_used(model_folder, loras, tmp_path, capsys)
     capsys.readouterr()
     for lora, message in (
         ("absent", "no LoRA at 'absent'"),
-        ("absent:much", "'much' is no strength"),
+        ("absent:much", "'much' is not a scale"),
         (f"{loras[0]}:nan", "must be a finite number"),
     ):
         assert main(["sample", "a star", "--model", str(model_folder), "--lora", lora]) == 2

@@ -21,7 +21,7 @@ from i1_sample import Pipeline
 from i1_sample.guidances.classifier_free import ClassifierFree
 from i1_sample.solvers.one_step import Euler
 from i1_sample.testing.models import TINY
-from i1_sample.time_grids import Shifted
+from i1_sample.time_grids.grids import Shifted
 
 PROMPTS = ["a red star", "two circles", 'the word "CAT"']
 
@@ -49,7 +49,7 @@ def test_output_types(pipeline: Pipeline) -> None:
 
 def test_defaults_come_from_the_model(pipeline: Pipeline) -> None:
     settings = pipeline.plan("a star").settings
-    assert settings.num_steps == 3
+    assert settings.num_inference_steps == 3
     assert settings.guidance_scale == 4.0
     assert settings.time_grid == Shifted(shift=0.5)
     assert settings.guidance == ClassifierFree(rescale=0.25)
@@ -63,7 +63,7 @@ def test_defaults_come_from_the_model(pipeline: Pipeline) -> None:
 def test_the_published_defaults_without_metadata(pipeline: Pipeline) -> None:
     plain = Pipeline(LoadedModel(pipeline.config, pipeline.params, {}), programs=pipeline.programs)
     settings = plain.plan("a star").settings
-    assert (settings.num_steps, settings.guidance_scale) == (250, 12.0)
+    assert (settings.num_inference_steps, settings.guidance_scale) == (250, 12.0)
     assert settings.time_grid == Shifted(shift=0.3)
     assert settings.guidance == ClassifierFree(rescale=1.0)
 
@@ -161,7 +161,7 @@ def test_callback_sees_steps_and_may_stop(pipeline: Pipeline) -> None:
 
 def test_rewriter(pipeline: Pipeline) -> None:
     job = pipeline.plan("a star", rewriter={"component": "template", "template": "{prompt} please"})
-    assert (job.prompts, job.rewritten) == (("a star",), ("a star please",))
+    assert (job.prompts, job.rewritten_prompts) == (("a star",), ("a star please",))
 
 
 @pytest.mark.parametrize(
@@ -171,20 +171,22 @@ def test_rewriter(pipeline: Pipeline) -> None:
         ({"prompt": []}, "at least one"),
         ({"prompt": ["a star", 3]}, "must be text"),
         ({"prompt": "star " * 13}, "has 13 tokens, the hash encoder takes at most 12"),
-        ({"num_inference_steps": 0}, "steps must be an integer of at least 1, got 0"),
-        ({"num_inference_steps": 2.5}, "steps must be an integer"),
+        ({"num_inference_steps": 0}, "num_inference_steps must be an integer from 1 to 10000, got 0"),
+        ({"num_inference_steps": 2.5}, "num_inference_steps must be an integer from 1 to 10000, got 2.5"),
         ({"seed": -1}, "seed must be an integer from 0 to 4294967295, got -1"),
-        ({"num_images_per_prompt": 0}, "number of images"),
-        ({"batch_size": True}, "batch size"),
+        ({"num_images_per_prompt": 0}, "num_images_per_prompt must be an integer of at least 1, got 0"),
+        ({"batch_size": True}, "batch_size must be an integer of at least 1, got True"),
         ({"width": 1000, "height": 20}, "height 20: use a positive multiple of 8"),
-        ({"width": 0}, "width 0: use a positive multiple of 8"),
-        ({"height": 16.0}, "height 16.0: use a positive multiple of 8"),
-        ({"guidance_scale": float("nan")}, "guidance scale must be a finite number"),
-        ({"guidance_scale": "big"}, "guidance scale must be a finite number, got 'big'"),
-        ({"guidance_rescale": 3.0}, r"rescale must be in \[0, 1\]"),
-        ({"shift": -1.0}, "shift must be"),
+        ({"width": 0}, "width must be an integer of at least 1, got 0"),
+        ({"height": 16.0}, "height must be an integer of at least 1, got 16.0"),
+        ({"guidance_scale": float("nan")}, "guidance_scale must be a finite number, got nan"),
+        ({"guidance_scale": "big"}, "guidance_scale must be a finite number, got 'big'"),
+        ({"guidance_rescale": 3.0}, "guidance_rescale must be a finite number from 0 to 1, got 3.0"),
+        ({"shift": -1.0}, "shift must be a finite number of at least 0, got -1.0"),
         ({"shift": 0.3, "time_grid": "uniform"}, "Uniform has no shift"),
         ({"guidance_rescale": 0.5, "guidance": "cfg_zero_star"}, "ZeroStar has no rescale"),
+        ({"steps": 3}, "unknown option 'steps'; did you mean 'num_inference_steps'"),
+        ({"num_inference_steps": 10**6}, "from 1 to 10000, got 1000000"),
         ({"solver": "eulr"}, "unknown solver 'eulr'; did you mean 'euler'"),
         ({"guidance": {"component": "cfg", "resale": 1}}, "did you mean 'guidances.rescale'"),
         ({"output_type": "jpg"}, "choose pil, np or latent"),
@@ -292,10 +294,10 @@ def test_tiny_model_matches_its_folder(pipeline: Pipeline) -> None:
 
 def test_presets_hold_where_nothing_is_given(pipeline: Pipeline) -> None:
     settings = pipeline.plan("a star", preset="fast").settings
-    assert (settings.num_steps, type(settings.solver).__name__) == (30, "DPMSolverPP2M")
+    assert (settings.num_inference_steps, type(settings.solver).__name__) == (30, "DPMSolverPP2M")
     assert settings.guidance_scale == 4.0
     given = pipeline.plan("a star", preset="fast", num_inference_steps=5, solver="euler").settings
-    assert (given.num_steps, given.solver) == (5, Euler())
+    assert (given.num_inference_steps, given.solver) == (5, Euler())
     assert type(pipeline.plan("a star").settings.solver) is Euler
     with pytest.raises(UserError, match="unknown preset 'quick'; choices: fast"):
         pipeline.plan("a star", preset="quick")

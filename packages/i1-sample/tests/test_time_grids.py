@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from i1_hooks import UserError
 from i1_sample.testing.time_grids import TimeGridSuite
-from i1_sample.time_grids import Cosine, LinearQuadratic, Shifted, Uniform
+from i1_sample.time_grids.grids import Cosine, LinearQuadratic, Shifted, Uniform
 
 
 class TestUniform(TimeGridSuite):

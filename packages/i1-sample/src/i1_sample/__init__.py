@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from i1_hooks.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from i1_sample.job import SampleOutput, StepEvent
+    from i1_sample.job import Job, SampleOutput, StepEvent
+    from i1_sample.options import LoadOptions, LoraSetting, SampleOptions
     from i1_sample.pipeline import Pipeline
 
-__all__ = ["Pipeline", "SampleOutput", "StepEvent"]
+__all__ = ["Job", "LoadOptions", "LoraSetting", "Pipeline", "SampleOptions", "SampleOutput", "StepEvent"]
 
-
-def __getattr__(name: str) -> Any:
-    # Imported on first use: reading the plugin's component list must not import jax.
-    if name in __all__:
-        from i1_sample import pipeline
-
-        return getattr(pipeline, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Job": "i1_sample.job",
+        "LoadOptions": "i1_sample.options",
+        "LoraSetting": "i1_sample.options",
+        "Pipeline": "i1_sample.pipeline",
+        "SampleOptions": "i1_sample.options",
+        "SampleOutput": "i1_sample.job",
+        "StepEvent": "i1_sample.job",
+    },
+)

@@ -99,7 +99,7 @@ def compile_sampling(
         "model": model,
         "topology": topology,
         "batch_size": batch_size,
-        "num_steps": settings.num_steps,
+        "num_inference_steps": settings.num_inference_steps,
         "fits": all(report["fits"] for report in reports.values()),
         "bytes_per_device": largest["bytes_per_device"],
         **{key: total(key) for key in keys},
@@ -147,6 +147,6 @@ def _calls(
     return {
         "encode": (encode, 1),
         "condition": (condition, 1),
-        "step": (step, settings.num_steps),
+        "step": (step, settings.num_inference_steps),
         "decode": (decode, 1),
     }

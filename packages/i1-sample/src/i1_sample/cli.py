@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from i1_hooks import CommandParser, UserError, get_registry
+from i1_hooks import CommandParser, UserError
 
+from i1_sample.arguments import add_options, read_options
+from i1_sample.options import LoadOptions, SampleOptions
 from i1_sample.outputs import output_paths
 
 if TYPE_CHECKING:
@@ -23,13 +25,6 @@ A component (--solver, --time-grid, --guidance, --rewriter) is a name, or JSON w
 Compiled programs are kept in $JAX_COMPILATION_CACHE_DIR, by default $XDG_CACHE_HOME/i1/jax or
 ~/.cache/i1/jax, which makes every run after the first start in seconds.
 """
-_COMPONENTS = (
-    ("solver", "solvers", None),
-    ("time_grid", "time_grids", None),
-    ("guidance", "guidances", None),
-    ("rewriter", "rewriters", None),
-)
-"""Argument of the pipeline, kind and default of what is chosen by a flag of the same name."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -48,65 +43,9 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="one prompt per line, after those on the command line",
     )
-    add(
-        "--model",
-        default="scenes",
-        help="a model folder, a training workdir, a released checkpoint, a name, or a repository on the "
-        "Hugging Face Hub such as zlab-princeton/i1-3B (default: scenes)",
-    )
-    add("--revision", metavar="REV", help="branch, tag or commit of the model's repository")
-    add("--resolution", type=int, metavar="PX", help="that the model is set to, a multiple of 16 for i1")
-    add("--width", type=int, metavar="PX", help="of the pictures (default: the resolution)")
-    add("--height", type=int, metavar="PX", help="of the pictures (default: the resolution)")
-    add("--text-encoder", metavar="PATH", help="the text encoder's weights, a folder or OWNER/NAME[@REV]")
-    add(
-        "--lora",
-        action="append",
-        default=[],
-        dest="loras",
-        metavar="PATH[:S]",
-        help="a LoRA file, folder or workdir, added with strength S (default: 1); several add up",
-    )
-    add("--vae", metavar="PATH", help="the autoencoder's weights, a folder or OWNER/NAME[@REV]")
-    add("--vae-tile", type=int, metavar="PX", help="decode by tiles of this edge: bounds memory")
-    add(
-        "--offload",
-        action="store_true",
-        help="free the text encoder before the denoiser is loaded: least memory",
-    )
+    add_options(parser, LoadOptions)
     add("--output", "--outdir", type=Path, metavar="PATH", help="F.png (numbered for several), or a folder")
-    add("--num-images", type=int, default=1, metavar="N", help="pictures per prompt (default: 1)")
-    add("--seed", type=int, default=0, help="of the noise (default: 0)")
-    add(
-        "--start-index",
-        type=int,
-        default=0,
-        metavar="K",
-        help="make images K, K+1, ... of this seed (default: 0)",
-    )
-    add("--batch-size", type=int, metavar="N", help="pictures at a time; changes speed and memory alone")
-    model_default = "default: the model's"
-    add("--steps", "--num-steps", type=int, metavar="N", help=f"steps of the solver ({model_default})")
-    add(
-        "--guidance-scale",
-        "--cfg-scale",
-        "--cfg",
-        type=float,
-        metavar="W",
-        help=f"1 is none ({model_default})",
-    )
-    add("--guidance-rescale", "--cfg-rescale", type=float, metavar="PHI", help=f"0 to 1 ({model_default})")
-    add("--shift", type=float, metavar="S", help=f"of the time grid; 0 is none ({model_default})")
-    for name, kind, default in _COMPONENTS:
-        flag, names = f"--{name.replace('_', '-')}", ", ".join(get_registry().components(kind))
-        told = default or "the preset's or the model's"
-        add(flag, default=default, metavar="NAME", help=f"{names} (default: {told})")
-    add(
-        "--preset",
-        choices=("fast",),
-        help="fast: 30 steps of dpmpp_2m, where --steps and --solver are not given",
-    )
-    add("--dtype", choices=("float32", "bfloat16"), help=f"of weights and activations ({model_default})")
+    add_options(parser, SampleOptions)
     add(
         "--compile-only",
         action="store_true",
@@ -138,43 +77,13 @@ def main(argv: Sequence[str]) -> int:
     prompts = [*arguments.prompts, *_read_prompts(arguments.prompts_file)]
     if not prompts:
         parser.error("no prompt: give one in quotation marks, or a --prompts-file")
-    if arguments.num_images < 1:
-        parser.error(f"--num-images must be at least 1, got {arguments.num_images}")
-    components = {
-        name: _component(kind, given)
-        for name, kind, _ in _COMPONENTS
-        if (given := getattr(arguments, name)) is not None
-    }
-    paths = output_paths(arguments.output, prompts, arguments.num_images)
+    loading, sampling = read_options(LoadOptions, arguments), read_options(SampleOptions, arguments)
+    paths = output_paths(arguments.output, prompts, sampling.num_images_per_prompt)
 
     from i1_sample.pipeline import Pipeline
 
-    pipeline = Pipeline.from_pretrained(
-        arguments.model,
-        resolution=arguments.resolution,
-        dtype=arguments.dtype,
-        text_encoder=arguments.text_encoder,
-        vae=arguments.vae,
-        vae_tile=arguments.vae_tile,
-        revision=arguments.revision,
-        offload=arguments.offload,
-        loras=arguments.loras,
-    )
-    job = pipeline.plan(
-        prompts,
-        num_inference_steps=arguments.steps,
-        guidance_scale=arguments.guidance_scale,
-        guidance_rescale=arguments.guidance_rescale,
-        shift=arguments.shift,
-        seed=arguments.seed,
-        num_images_per_prompt=arguments.num_images,
-        batch_size=arguments.batch_size,
-        first_index=arguments.start_index,
-        height=arguments.height,
-        width=arguments.width,
-        preset=arguments.preset,
-        **components,
-    )
+    pipeline = Pipeline.load(loading)
+    job = pipeline.plan(prompts, sampling)
     from PIL import Image
 
     from i1_sample.png import describe, save_png
@@ -201,48 +110,29 @@ def _compile_only(arguments: argparse.Namespace) -> int:
     from i1_sample.ahead import compile_sampling
     from i1_sample.settings import resolve_settings
 
-    settings = resolve_settings(
-        SamplingDefaults(),
-        num_inference_steps=arguments.steps,
-        guidance_scale=arguments.guidance_scale,
-        **{
-            name: _component(kind, given)
-            for name, kind, _ in _COMPONENTS[:3]
-            if (given := getattr(arguments, name)) is not None
-        },
-    )
-    batch_size = arguments.batch_size or 1
+    loading, options = read_options(LoadOptions, arguments), read_options(SampleOptions, arguments)
+    settings = resolve_settings(SamplingDefaults(), options)
+    batch_size = options.batch_size or 1
     report = compile_sampling(
-        arguments.model,
+        loading.model,
         arguments.topology,
         settings,
         batch_size=batch_size,
-        dtype=arguments.dtype,
-        resolution=arguments.resolution,
-        height=arguments.height,
-        width=arguments.width,
+        dtype=loading.dtype,
+        resolution=loading.resolution,
+        height=options.height,
+        width=options.width,
     )
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     memory, seconds = report["bytes_per_device"], report["estimated_seconds"]
     print(
-        f"{arguments.model} on one chip of {arguments.topology}, {settings.num_steps} steps, batch "
+        f"{loading.model} on one chip of {arguments.topology}, {settings.num_inference_steps} steps, batch "
         f"{batch_size}: {'fits' if report['fits'] else 'does not fit'}, {(memory['peak'] or 0) / GIB:.2f} of "
         f"{memory['limit'] / GIB:.0f} GiB; estimated "
         f"{'unknown' if seconds is None else f'{seconds / batch_size:.3f}'} s per picture"
     )
     return 0 if report["fits"] else 1
-
-
-def _component(kind: str, text: str) -> str | dict[str, Any]:
-    """Returns a component as the pipeline takes it: a registered name, or what JSON with its fields says."""
-    if not text.lstrip().startswith("{"):
-        get_registry().find(kind, text)
-        return text
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise UserError(f"{text!r} is not JSON: {error}") from error
 
 
 def _read_prompts(path: Path | None) -> list[str]:
@@ -267,4 +157,4 @@ def _progress(job: Job) -> AbstractContextManager[Callable[[StepEvent], None]]:
         return nullcontext(lambda _event: None)
     from i1_sample.progress import StepBar
 
-    return StepBar(job.num_images * job.settings.num_steps)
+    return StepBar(job.num_images * job.settings.num_inference_steps)

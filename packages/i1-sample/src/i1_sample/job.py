@@ -1,46 +1,21 @@
-"""What a pipeline takes and gives: options, the resolved job, events, pictures."""
+"""What a pipeline gives: the resolved job, events, pictures."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal
 
 import jax
 import numpy as np
-from i1_model.sampling import Choice
 from PIL import Image
 
-from i1_sample.guidances.base import GuidanceConfig
-from i1_sample.rewriters.base import RewriterConfig
 from i1_sample.settings import SampleSettings
-from i1_sample.solvers.base import SolverConfig
-from i1_sample.time_grids import TimeGridConfig
 
 OutputType = Literal["pil", "np", "latent"]
 LARGEST_BATCH = 8
 """Images per batch unless the caller says otherwise."""
-
-
-class SampleOptions(TypedDict, total=False):
-    """The options of `Pipeline.plan`, which describes them."""
-
-    num_inference_steps: int | None
-    guidance_scale: float | None
-    guidance_rescale: float | None
-    shift: float | None
-    seed: int
-    num_images_per_prompt: int
-    batch_size: int | None
-    first_index: int
-    height: int | None
-    width: int | None
-    solver: SolverConfig | Choice | None
-    time_grid: TimeGridConfig | Choice | None
-    guidance: GuidanceConfig | Choice | None
-    rewriter: RewriterConfig | Choice | None
-    preset: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,21 +24,21 @@ class Job:
 
     Attributes:
         prompts: as given.
-        rewritten: as encoded.
+        rewritten_prompts: as encoded.
         tokens: of the rewritten prompts, what each text encoder's `tokenize` returned.
-        images_per_prompt: pictures of each prompt; those of one prompt are neighbours.
+        num_images_per_prompt: pictures of each prompt; those of one prompt are neighbours.
         seed: of all noise.
         first_index: index k of the first image.
         batch_size: rows of every compiled batch; a last, smaller batch is padded.
         height: pixels of every picture.
-        width: likewise.
+        width: pixels of every picture.
         settings: the rest.
         preset: its name, when one was chosen.
     """
 
     prompts: tuple[str, ...]
-    rewritten: tuple[str, ...]
-    images_per_prompt: int
+    rewritten_prompts: tuple[str, ...]
+    num_images_per_prompt: int
     seed: int
     first_index: int
     batch_size: int
@@ -76,7 +51,7 @@ class Job:
     @property
     def num_images(self) -> int:
         """Pictures in all."""
-        return len(self.prompts) * self.images_per_prompt
+        return len(self.prompts) * self.num_images_per_prompt
 
 
 @dataclass(frozen=True)
@@ -86,14 +61,14 @@ class StepEvent:
     Attributes:
         positions: which of the job's images are in this batch, counted from 0.
         step: steps done, from 1.
-        num_steps: steps in all.
+        num_inference_steps: steps in all.
         time: where the latents are, 1 at the end.
         padded_latents: (batch_size, h, w, C) float32 on the device; rows beyond the batch's are padding.
     """
 
     positions: range
     step: int
-    num_steps: int
+    num_inference_steps: int
     time: float
     padded_latents: jax.Array
     _decode: Callable[[jax.Array], jax.Array] = dataclasses.field(repr=False)
@@ -101,7 +76,7 @@ class StepEvent:
     @property
     def is_last(self) -> bool:
         """Whether the batch is finished."""
-        return self.step == self.num_steps
+        return self.step == self.num_inference_steps
 
     @property
     def latents(self) -> np.ndarray:

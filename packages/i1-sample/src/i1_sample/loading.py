@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError
-from i1_model.arrays.dtypes import WeightDtype
-from i1_model.arrays.loading import Sharding
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.autoencoders.pretrained import PretrainedAutoencoder
 from i1_model.checkpoints.hub import Snapshot, fetch, is_repository
@@ -22,7 +20,8 @@ from i1_model.lora.folder import is_adapter, load_adapter
 from i1_model.text_encoders import TextEncoderConfig
 from i1_model.text_encoders.pretrained import PretrainedEncoder
 
-from i1_sample.loras import LoraSetting, merge_loras, read_loras
+from i1_sample.loras import merge_loras, read_loras
+from i1_sample.options import LoadOptions
 from i1_sample.progress import loading_bar
 
 _ENCODER_FILES = ("config.json", "*.safetensors", "*.safetensors.index.json", "tokenizer.json")
@@ -50,57 +49,48 @@ class Parts:
     load_params: Callable[[], Any]
 
 
-def find_parts(
-    model: str | os.PathLike[str],
-    *,
-    resolution: int | None = None,
-    dtype: WeightDtype | None = None,
-    text_encoder: str | os.PathLike[str] | None = None,
-    vae: str | os.PathLike[str] | None = None,
-    vae_tile: int | None = None,
-    revision: str | None = None,
-    loras: Sequence[LoraSetting] = (),
-    sharding: Sharding | None = None,
-) -> Parts:
-    """Finds a model and its frozen parts, downloading what is not here; arguments as `from_pretrained`'s.
+def find_parts(options: LoadOptions) -> Parts:
+    """Finds a model and its frozen parts, downloading what is not here.
 
     The files of the frozen parts are checked here, so that damage is not found after hours of sampling.
 
     Raises:
         UserError: when a part cannot be had, or does not fit the others.
     """
-    path, snapshot = locate_model(model, resolution, revision)
-    adapters, side = [], resolution
+    path, snapshot = locate_model(options.model, options.resolution, options.revision)
+    adapters, side = [], options.resolution
     if is_adapter(path):
         tuned = load_adapter(path)
-        config, metadata = with_resolution(tuned.config, resolution), tuned.metadata
+        config, metadata = with_resolution(tuned.config, options.resolution), tuned.metadata
         adapters.append((tuned.adapter, 1.0))
         side = config.resolution
         path, snapshot = _locate_base(path, tuned.base, side)
     else:
-        with open_stored(path, resolution=resolution) as stored:
+        with open_stored(path, resolution=options.resolution) as stored:
             config, metadata = stored.config, stored.metadata
-    adapters += read_loras(config, loras)
+    adapters += read_loras(config, options.loras)
     snapshots = [] if snapshot is None else [snapshot]
     config = dataclasses.replace(
         config,
-        text_encoders=_text_encoders(config, text_encoder, snapshots),
-        autoencoder=_autoencoder(config.autoencoder, vae, vae_tile, snapshots),
-        compute_dtype=dtype or config.compute_dtype,
+        text_encoders=_text_encoders(config, options.text_encoder, snapshots),
+        autoencoder=_autoencoder(config.autoencoder, options.vae, options.vae_tile, snapshots),
+        compute_dtype=options.dtype or config.compute_dtype,
     )
 
     def load_params() -> Any:
         with (
             open_stored(path, resolution=side) as stored,
-            loading_bar(f"denoiser {os.fspath(model)}") as progress,
+            loading_bar(f"denoiser {options.model}") as progress,
         ):
-            params = stored.load(dtype or "float32", sharding=sharding, progress=progress).params
+            params = stored.load(
+                options.dtype or "float32", sharding=options.sharding, progress=progress
+            ).params
         return merge_loras(config, params, adapters)
 
     return Parts(
         config=config,
         metadata=metadata,
-        name=os.fspath(model),
+        name=options.model,
         revision=None if snapshot is None else snapshot.commit,
         revisions={found.repository: found.commit for found in snapshots},
         load_params=load_params,

@@ -10,7 +10,7 @@ from pathlib import Path
 from i1_hooks import UserError
 
 
-def output_paths(output: Path | None, prompts: Sequence[str], images_per_prompt: int) -> list[Path]:
+def output_paths(output: Path | None, prompts: Sequence[str], num_images_per_prompt: int) -> list[Path]:
     """Returns one PNG path per picture, in order, and checks that they can be written.
 
     Args:
@@ -18,14 +18,14 @@ def output_paths(output: Path | None, prompts: Sequence[str], images_per_prompt:
             filled with `00000.png`, ...; `None` names files after the prompts in the current folder, never
             over others.
         prompts: one or more.
-        images_per_prompt: pictures of each.
+        num_images_per_prompt: pictures of each.
 
     Raises:
         UserError: for a folder that cannot be made or written, or a file name of another format.
     """
-    num_images = len(prompts) * images_per_prompt
+    num_images = len(prompts) * num_images_per_prompt
     if output is None:
-        paths = _free_paths([prompt for prompt in prompts for _ in range(images_per_prompt)])
+        paths = _free_paths([prompt for prompt in prompts for _ in range(num_images_per_prompt)])
     elif output.is_dir() or not output.suffix:
         paths = [output / f"{index:05d}.png" for index in range(num_images)]
     elif output.suffix.lower() != ".png":

@@ -27,7 +27,7 @@ def i1_solvers() -> list[Component]:
 @hookimpl
 def i1_time_grids() -> list[Component]:
     """Offers the time grids."""
-    module = "i1_sample.time_grids"
+    module = "i1_sample.time_grids.grids"
     return [
         Component("uniform", f"{module}:Uniform", "equal steps"),
         Component("shifted", f"{module}:Shifted", "small steps near the noise, shift 0.3; as published"),

@@ -28,15 +28,15 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
         position: which of the job's images, counted from 0.
     """
     settings = job.settings
-    prompt = position // job.images_per_prompt
+    prompt = position // job.num_images_per_prompt
     return {
         "prompt": job.prompts[prompt],
-        "rewritten_prompt": job.rewritten[prompt],
+        "rewritten_prompt": job.rewritten_prompts[prompt],
         "seed": job.seed,
         "index": job.first_index + position,
         "width": job.width,
         "height": job.height,
-        "steps": settings.num_steps,
+        "num_inference_steps": settings.num_inference_steps,
         "guidance_scale": settings.guidance_scale,
         "solver": _component(settings.solver),
         "time_grid": _component(settings.time_grid),
@@ -60,7 +60,7 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
 def parameters_text(record: dict[str, Any]) -> str:
     """Returns the `parameters` text that many image viewers read: the prompt, then `name: value` pairs."""
     fields = {
-        "Steps": record["steps"],
+        "Steps": record["num_inference_steps"],
         "Sampler": record["solver"]["component"],
         "Schedule type": record["time_grid"]["component"],
         "CFG scale": f"{record['guidance_scale']:g}",

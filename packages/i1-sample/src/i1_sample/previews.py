@@ -15,6 +15,7 @@ from i1_model.lora.folder import is_adapter
 from PIL import Image, ImageDraw, ImageFont
 
 from i1_sample.loading import find_parts
+from i1_sample.options import LoadOptions
 from i1_sample.pipeline import Pipeline
 from i1_sample.png import write_bytes
 from i1_sample.programs import Programs
@@ -45,7 +46,7 @@ def write_preview(path: Path, model: Path, prompts: Sequence[str]) -> None:
 
 
 def _load_adapted(folder: Path) -> LoadedModel:
-    parts = find_parts(folder)
+    parts = find_parts(LoadOptions(model=str(folder)))
     return LoadedModel(parts.config, parts.load_params(), parts.metadata)
 
 

@@ -33,16 +33,16 @@ def run_job(
         conditioning = programs.condition(
             params, captions, masks, job.settings.is_guided, (job.height, job.width)
         )
-        last = min(first + size, len(job.rewritten))
-        stop = last * job.images_per_prompt
-        for start in range(first * job.images_per_prompt, stop, size):
+        last = min(first + size, len(job.rewritten_prompts))
+        stop = last * job.num_images_per_prompt
+        for start in range(first * job.num_images_per_prompt, stop, size):
             positions = range(start, min(start + size, stop))
             yield from _run_batch(programs, params, job, positions, first, conditioning)
 
 
 def _encoded(programs: Programs, job: Job) -> Iterator[tuple[int, Any, Any]]:
     """Yields the index of the first prompt, the captions and the masks of every batch of prompts."""
-    num_prompts, size = len(job.rewritten), job.batch_size
+    num_prompts, size = len(job.rewritten_prompts), job.batch_size
     for first in range(0, num_prompts, size):
         rows = _padded(range(first, min(first + size, num_prompts)), size)
         tokens = [{name: array[rows] for name, array in of_encoder.items()} for of_encoder in job.tokens]
@@ -55,20 +55,20 @@ def _run_batch(
 ) -> Iterator[StepEvent]:
     settings, size = job.settings, job.batch_size
     images = np.array(_padded(positions, size))
-    rows = images // job.images_per_prompt - first_prompt
+    rows = images // job.num_images_per_prompt - first_prompt
     if not np.array_equal(rows, np.arange(size)):
         both = np.concatenate([rows, rows + size]) if settings.is_guided else rows
         conditioning = programs.select(conditioning, both)
     indices = (images + job.first_index).astype(np.uint32)
     x, carry = programs.start(np.uint32(job.seed), indices, settings.solver, (job.height, job.width))
-    times = settings.time_grid.times(settings.num_steps)
+    times = settings.time_grid.times(settings.num_inference_steps)
     guidance = settings.guidance if settings.is_guided else None
     scale = np.float32(settings.guidance_scale)
 
     def decode(latents: jax.Array) -> jax.Array:
         return programs.decode(programs.autoencoder.params, latents)
 
-    for step in range(settings.num_steps):
+    for step in range(settings.num_inference_steps):
         x, carry = programs.step(
             params,
             conditioning,
@@ -80,7 +80,7 @@ def _run_batch(
             settings.solver,
             guidance,
         )
-        yield StepEvent(positions, step + 1, settings.num_steps, float(times[step + 1]), x, decode)
+        yield StepEvent(positions, step + 1, settings.num_inference_steps, float(times[step + 1]), x, decode)
 
 
 def _padded(items: Sequence[Any], size: int) -> list[Any]:

@@ -7,7 +7,7 @@ from i1_sample.solvers.ancestral import Ancestral
 from i1_sample.solvers.multistep import AdamsBashforth2, AdamsBashforth3, DPMSolverPP2M
 from i1_sample.solvers.one_step import Euler, Heun, Midpoint, RungeKutta4
 from i1_sample.testing.solvers import SolverSuite, integrate
-from i1_sample.time_grids import Shifted
+from i1_sample.time_grids.grids import Shifted
 
 
 class TestEuler(SolverSuite):

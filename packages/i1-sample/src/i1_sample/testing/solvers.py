@@ -10,7 +10,8 @@ import numpy as np
 from i1_hooks.testing import ComponentSuite
 
 from i1_sample.solvers import SolverConfig, Velocity
-from i1_sample.time_grids import Shifted, TimeGridConfig, Uniform
+from i1_sample.time_grids import TimeGridConfig
+from i1_sample.time_grids.grids import Shifted, Uniform
 
 _NUM_STEPS = (128, 256)
 _RATES = np.array([[-3.0], [-0.5], [0.5], [1.5]])

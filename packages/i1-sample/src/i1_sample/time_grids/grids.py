@@ -1,26 +1,13 @@
-"""The times a solver visits, from noise (0) to data (1)."""
+"""Time grids in closed form."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from i1_hooks import ComponentConfig, UserError
+from i1_hooks import UserError
 
-
-class TimeGridConfig(ComponentConfig, kind="time_grids"):
-    """Base of every time grid; the configuration is the grid."""
-
-    def times(self, num_steps: int) -> np.ndarray:
-        """Returns the times of `num_steps` steps.
-
-        Args:
-            num_steps: n, at least 1.
-
-        Returns:
-            (n + 1,) float32, strictly increasing from 0 to 1.
-        """
-        raise NotImplementedError(f"{type(self).__qualname__} must define times()")
+from i1_sample.time_grids.base import TimeGridConfig
 
 
 @dataclass(frozen=True, kw_only=True)
