@@ -85,7 +85,7 @@ class LoadOptions:
         model: a registered name, a model folder, a training workdir (its newest checkpoint), a checkpoint, a
             released file or a folder of them, a folder in the layout of diffusers, or a repository on the
             Hugging Face Hub such as `zlab-princeton/i1-3B`, optionally with `@REVISION`.
-        revision: of the model's repository; None takes that of `i1_model.checkpoints.hub.REVISIONS`, else `main`.
+        revision: of the repository; None takes that of `i1_model.checkpoints.hub.REVISIONS`, else `main`.
         resolution: pixels, a multiple of 16 for i1; None is the model's own, the largest published one.
         text_encoder: folder or repository of the text encoder's parameters; None is the model's own.
         vae: folder or repository of the autoencoder's parameters; None is the model's own.
