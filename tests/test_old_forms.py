@@ -145,7 +145,7 @@ def test_the_metadata_of_a_picture_draws_it_again(forms):
     flags = {
         "--model": record["model"],
         "--seed": record["seed"],
-        "--start-index": record["index"],
+        "--first-index": record["index"],
         "--width": record["width"],
         "--height": record["height"],
         "--steps": record["steps"],

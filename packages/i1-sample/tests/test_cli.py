@@ -137,7 +137,7 @@ def test_an_absent_model(sample, tmp_path: Path) -> None:
     assert "unknown model 'scene'; did you mean 'scenes'" in err
     status, _, err = sample("a star", model=str(tmp_path / "absent"))
     assert status == 2
-    assert "no such folder" in err
+    assert "no such file or folder" in err
 
 
 def test_help_imports_neither_jax_nor_pillow() -> None:
