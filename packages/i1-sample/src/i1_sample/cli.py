@@ -104,7 +104,7 @@ def _compile_only(arguments: argparse.Namespace) -> int:
     import os
 
     os.environ["JAX_PLATFORMS"] = "cpu"
-    from i1_model.compiled.report import GIB
+    from i1_model.ops.chips import GIB
     from i1_model.sampling import SamplingDefaults
 
     from i1_sample.ahead import compile_sampling
