@@ -39,7 +39,13 @@ def main(argv: Sequence[str]) -> int:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("recipe", metavar="RECIPE", help="name of a recipe")
+    parser.add_argument(
+        "recipes",
+        metavar="RECIPE",
+        nargs="+",
+        help="name of a recipe; several are the stages of one run, each in WORKDIR/RECIPE and starting from the "
+        "one before",
+    )
     parser.add_argument("--workdir", metavar="D", help="folder of the run")
     parser.add_argument(
         "--set",
@@ -47,7 +53,7 @@ def main(argv: Sequence[str]) -> int:
         default=[],
         dest="assignments",
         metavar="PATH=VALUE",
-        help="change a field of the recipe, as in --set model.backbone.depth=7; may be given several times",
+        help="change a field of every recipe, as in --set model.backbone.depth=7; may be given several times",
     )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
@@ -88,34 +94,48 @@ def main(argv: Sequence[str]) -> int:
         parser.error("--topology is missing: name a TPU slice, as in --topology v5p:4x4x4")
     if not arguments.compile_only and (arguments.topology or arguments.json or arguments.cached):
         parser.error("--topology, --cached and --json go with --compile-only")
+    if arguments.compile_only and len(arguments.recipes) > 1:
+        parser.error("--compile-only takes one recipe")
     if arguments.profile < 0:
         parser.error(f"--profile {arguments.profile}: trace at least 1 step")
     if arguments.show:
         from i1_hooks import to_json
 
-        print(to_json(load(arguments)), end="")
+        for config in load(arguments):
+            print(to_json(config), end="")
         return 0
     if arguments.compile_only:
-        return compile_only(load(arguments), arguments.topology, arguments.json, cached=arguments.cached)
+        (config,) = load(arguments)
+        return compile_only(config, arguments.topology, arguments.json, cached=arguments.cached)
     if arguments.workdir is None:
         load(arguments)  # a mistake in the recipe is told first
         parser.error("--workdir is missing: name a folder for the run, as in --workdir runs/first")
     command = ["i1", *plugin_flags(), "train", *argv]
     try:
         with joined(find_meeting(arguments, os.environ)):  # first, so that all hosts hear of a mistake on one
-            return run(load(arguments), arguments.workdir, command, arguments.profile)
+            from i1_train.stages import plan_stages
+
+            for config, workdir in plan_stages(load(arguments), arguments.workdir):
+                status = run(config, workdir, command, arguments.profile)
+                if status:
+                    return status
+            return 0
     except HostLostError as error:
         print(f"i1: error: {error}", file=sys.stderr)
         return 1
 
 
-def load(arguments: argparse.Namespace) -> Any:
-    """Returns the recipe with its settings."""
+def load(arguments: argparse.Namespace) -> list[Any]:
+    """Returns the recipes with their settings; the start that was asked for is that of the first one."""
     from i1_train.recipes import load_recipe
 
     starts = {"weights": arguments.init_from, "workdir": arguments.from_stage}
     given = [f"start={json.dumps({name: value})}" for name, value in starts.items() if value is not None]
-    return load_recipe(arguments.recipe, [*arguments.assignments, *given])
+    first, *later = arguments.recipes
+    return [
+        load_recipe(first, [*arguments.assignments, *given]),
+        *(load_recipe(name, arguments.assignments) for name in later),
+    ]
 
 
 def plugin_flags() -> list[str]:

@@ -75,13 +75,17 @@ class Checkpointing:
         require_at_least(0, self, ("keep_every", "keep_best"), "checkpoints.")
 
 
+PREVIOUS_STAGE = "@previous"
+"""Stands for the workdir of the stage before, in a recipe that is trained after another one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class InitFrom:
     """Start from trained weights; the optimizer, the step count and the data start afresh.
 
     Attributes:
         weights: a model folder, a workdir, a checkpoint, the name of a registered model, or a released
-            `.npz`, `.pt` or `.safetensors` file.
+            `.npz`, `.pt` or `.safetensors` file; `"@previous"` for the stage before.
     """
 
     weights: str
@@ -92,7 +96,8 @@ class FromStage:
     """Start from the whole state of another run: parameters, average, optimizer and step count.
 
     Attributes:
-        workdir: workdir of the earlier stage, whose newest checkpoint is used.
+        workdir: workdir of the earlier stage, whose newest checkpoint is used; `"@previous"` for the stage
+            before.
     """
 
     workdir: str

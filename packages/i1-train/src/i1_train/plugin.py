@@ -47,6 +47,11 @@ def i1_recipes() -> list[Component]:
             "the embedded model: i1 in small, on procedural scenes",
         ),
         Component(
+            "scenes-words",
+            "i1_train.recipes.scenes:scenes_words",
+            "the second stage of the embedded model, after `scenes`: words",
+        ),
+        Component(
             "scenes-tiny",
             "i1_train.recipes.scenes:scenes_tiny",
             "very small, for tests: milliseconds per step",

@@ -14,7 +14,7 @@ from i1_model.flow import RectifiedFlow
 from i1_model.sampling import SamplingDefaults
 from i1_model.text_encoders.hash import HashEncoder
 
-from i1_train.config import Average, Checkpointing, TrainConfig
+from i1_train.config import PREVIOUS_STAGE, Average, Checkpointing, InitFrom, TrainConfig
 from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.muon import Muon
@@ -60,6 +60,29 @@ def scenes() -> TrainConfig:
             time_grid={"component": "shifted", "shift": 0.15},
             guidance={"component": "cfg", "rescale": 0.0},
         ),
+    )
+
+
+def scenes_words() -> TrainConfig:
+    """The second stage of the embedded model: a third of the pictures are words, and times reach the data.
+
+    It starts from the averaged weights of `scenes` and multiplies in bfloat16.
+    """
+    first = scenes()
+    return dataclasses.replace(
+        first,
+        recipe="scenes-words",
+        model=dataclasses.replace(
+            first.model,
+            flow=RectifiedFlow(mu=-1.4, sigma=1.5, prediction="x"),
+            compute_dtype="bfloat16",
+        ),
+        data=DataConfig(
+            sources=(ScenesSource(weights=(0.027, 0.137, 0.123, 0.027, 0.158, 0.178, 0.35)),), resolution=64
+        ),
+        schedule=WarmupStableDecay(lr=3e-3, warmup=100, decay=0.9, final_lr=2e-5),
+        steps=6_000,
+        start=InitFrom(weights=PREVIOUS_STAGE),
     )
 
 
