@@ -43,8 +43,8 @@ def main(argv: Sequence[str]) -> int:
         "recipes",
         metavar="RECIPE",
         nargs="+",
-        help="name of a recipe; several are the stages of one run, each in WORKDIR/RECIPE and starting from the "
-        "one before",
+        help="name of a recipe; several are the stages of one run, each in WORKDIR/RECIPE, starting from the one "
+        "before",
     )
     parser.add_argument("--workdir", metavar="D", help="folder of the run")
     parser.add_argument(
