@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
         "recipes",
         metavar="RECIPE",
         nargs="+",
-        help="name of a recipe; several are the stages of one run, each in WORKDIR/RECIPE, starting from the one "
+        help="name of a recipe; several are the stages of one run, each in WORKDIR/RECIPE, after the one "
         "before",
     )
     parser.add_argument("--workdir", metavar="D", help="folder of the run")
