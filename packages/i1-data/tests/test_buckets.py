@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from i1_data import images
-from i1_data.buckets import RATIOS, Planner, aspect_buckets, nearest_bucket
+from i1_data.buckets import RATIOS, aspect_buckets, nearest_bucket
 from i1_data.config import DataConfig
 from i1_data.filters import FilterConfig, MinSizeFilter
 from i1_data.pipeline import make_batches
+from i1_data.planner import Planner
 from i1_data.sources import SourceConfig
 from i1_hooks import UserError
 from PIL import Image
@@ -146,7 +147,7 @@ def test_filling_covers_and_keeps_the_centre():
 
 def test_an_upright_photograph_is_upright():
     image, exif = Image.new("RGB", (60, 20)), Image.Exif()
-    exif[images.ORIENTATION] = 6
+    exif[0x0112] = 6
     file = io.BytesIO()
     image.save(file, "JPEG", exif=exif)
     assert images.upright_size(file.getvalue()) == (60, 20)

@@ -39,8 +39,9 @@ class TestReadable(FilterSuite):
 
     def test_a_skipped_image_is_named(self, caplog: pytest.LogCaptureFixture) -> None:
         with caplog.at_level(logging.WARNING):
-            assert not self.component.keep({"image": b"?", "captions": [], "key": "cats/1.png"})
-        assert "cats/1.png" in caplog.text
+            for _ in range(3):
+                assert not self.component.keep({"image": b"?", "captions": [], "key": "cats/1.png"})
+        assert caplog.text.count("cats/1.png") == 1
 
 
 class TestUniform(CaptionerSuite):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from i1_hooks.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from i1_data.captioners import CaptionerConfig as CaptionerConfig
@@ -16,25 +17,17 @@ if TYPE_CHECKING:
     from i1_data.sources import Source as Source
     from i1_data.sources import SourceConfig as SourceConfig
 
-_HOMES = {
-    "Batches": "i1_data.pipeline",
-    "CaptionerConfig": "i1_data.captioners",
-    "DataConfig": "i1_data.config",
-    "FilterConfig": "i1_data.filters",
-    "MixingConfig": "i1_data.mixings",
-    "Record": "i1_data.sources",
-    "Source": "i1_data.sources",
-    "SourceConfig": "i1_data.sources",
-    "make_batches": "i1_data.pipeline",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name on first use, so that `import i1_data` stays light."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(_HOMES)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Batches": "i1_data.pipeline",
+        "CaptionerConfig": "i1_data.captioners",
+        "DataConfig": "i1_data.config",
+        "FilterConfig": "i1_data.filters",
+        "MixingConfig": "i1_data.mixings",
+        "Record": "i1_data.sources",
+        "Source": "i1_data.sources",
+        "SourceConfig": "i1_data.sources",
+        "make_batches": "i1_data.pipeline",
+    },
+)

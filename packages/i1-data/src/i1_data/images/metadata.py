@@ -11,8 +11,8 @@ _JPEG = b"\xff\xd8"
 def strip_metadata(data: bytes) -> tuple[bytes, bytes | None]:
     """Returns a PNG, JPEG or WebP file without its metadata, and the EXIF block that it held.
 
-    Text, colour profiles, EXIF and other application data go; everything that decides a pixel stays. A file of
-    another format, and whatever follows the first damage, is returned as it is.
+    Text, colour profiles, EXIF and other application data go; everything that decides a pixel stays. A
+    file of another format is returned as it is.
     """
     if data.startswith(_PNG):
         return _strip_png(data)

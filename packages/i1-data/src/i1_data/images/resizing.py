@@ -1,12 +1,8 @@
-"""Resizing and cropping, with the same pixels under every version of Pillow and in bounded memory.
+"""Resizing and cropping in memory that is bounded by the source and the result.
 
-A picture is enlarged or reduced, then its centre is cut out. Pillow resizes one axis after the other, rounding
-to bytes in between; from release 13 on it begins with the vertical axis where that is cheaper, which changes some
-pixels by one. The published records were made so, and so are ours: the order is chosen here.
-
-A picture of 2 x 8000 pixels becomes 512 x 2,048,000 before its centre is cut out. Where the enlarged picture would
-be much larger than what it is made from and what is kept of it, only the centre is computed, with Pillow's
-arithmetic.
+A picture of 2 x 8000 pixels becomes 512 x 2,048,000 before its centre is cut out. Where the enlarged picture
+would be much larger than what it is made from and what is kept of it, only the centre is computed, with
+Pillow's arithmetic: one axis after the other, horizontal first, rounded to bytes in between.
 """
 
 from __future__ import annotations
@@ -56,29 +52,17 @@ def _resize_centre(image: Image.Image, covering: tuple[int, ...], size: tuple[in
     allowed = AMPLIFICATION * max(image.width * image.height, size[0] * size[1])
     if width * height > allowed:
         return _resize_window(image, (width, height), (left, top, *size))
-    resized = _resize(image, (width, height))
-    if resized.size == size:
-        return resized
-    return resized.crop((left, top, left + size[0], top + size[1]))
-
-
-def _is_vertical_first(image: Image.Image, width: int, height: int) -> bool:
-    """Says which axis Pillow 13 resizes first: the vertical one if it shrinks, and shrinks more."""
-    return height < image.height and height * image.width < width * image.height
-
-
-def _resize(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    if size == image.size:
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BILINEAR)
+    if image.size == size:
         return image
-    if _is_vertical_first(image, *size):
-        image = image.resize((image.width, size[1]), Image.Resampling.BILINEAR)
-    return image.resize(size, Image.Resampling.BILINEAR)
+    return image.crop((left, top, left + size[0], top + size[1]))
 
 
 def _resize_window(
     image: Image.Image, size: tuple[int, int], window: tuple[int, int, int, int]
 ) -> Image.Image:
-    """Returns a part of the resized image without the rest: left, top, width and height of `window`."""
+    """Returns a part of an enlarged image without the rest: left, top, width and height of `window`."""
     left, top, width, height = window
     columns = _weights(image.width, size[0], left, width)
     rows = _weights(image.height, size[1], top, height)
@@ -87,12 +71,8 @@ def _resize_window(
     pixels = np.asarray(image.crop((first_column, first_row, last_column, last_row)))
     columns = [(start - first_column, weights) for start, weights in columns]
     rows = [(start - first_row, weights) for start, weights in rows]
-    if _is_vertical_first(image, *size):
-        pixels = _apply(pixels, rows)
-        pixels = _apply(pixels.swapaxes(0, 1), columns).swapaxes(0, 1)
-    else:
-        pixels = _apply(pixels.swapaxes(0, 1), columns).swapaxes(0, 1)
-        pixels = _apply(pixels, rows)
+    pixels = _apply(pixels.swapaxes(0, 1), columns).swapaxes(0, 1)
+    pixels = _apply(pixels, rows)
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 

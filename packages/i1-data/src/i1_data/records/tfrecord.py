@@ -8,42 +8,60 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+import google_crc32c
 import numpy as np
 from i1_hooks import UserError
-
-from i1_data.records.crc32c import masked_crc32c
 
 _HEADER = struct.Struct("<QI")
 _CHECKSUM = struct.Struct("<I")
 
 
-def index_records(path: Path) -> np.ndarray:
-    """Returns where the payloads of a file begin and end, by following the lengths.
+def scan_records(path: Path) -> tuple[np.ndarray, str]:
+    """Finds the payloads of a file by following their lengths.
 
     Returns:
-        int64 of shape (records, 2): offset of the first byte and length of each payload.
+        int64 of shape (records, 2), offset of the first byte and length of each payload before any damage,
+        and a message that names the file and the offset of the damage, otherwise `""`.
+
+    Raises:
+        UserError: naming a file that cannot be read.
+    """
+    found: list[tuple[int, int]] = []
+    damage = ""
+    try:
+        size = path.stat().st_size
+        offset = 0
+        with path.open("rb") as file:
+            while offset < size and not damage:
+                file.seek(offset)
+                header = file.read(_HEADER.size)
+                if len(header) < _HEADER.size:
+                    damage = _damaged(path, offset, "the file ends within a record")
+                    continue
+                length, checksum = _HEADER.unpack(header)
+                start = offset + _HEADER.size
+                offset = start + length + _CHECKSUM.size
+                if masked_crc32c(header[:8]) != checksum:
+                    damage = _damaged(path, start - _HEADER.size, "the checksum of a length does not match")
+                elif offset > size:
+                    damage = _damaged(path, start, "the file ends within a record")
+                else:
+                    found.append((start, length))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    return np.array(found, np.int64).reshape(-1, 2), damage
+
+
+def index_records(path: Path) -> np.ndarray:
+    """Returns offset and length of every payload of a file, int64 of shape (records, 2).
 
     Raises:
         UserError: naming the file and the offset, where it is damaged or ends early.
     """
-    size = path.stat().st_size
-    found: list[tuple[int, int]] = []
-    offset = 0
-    with path.open("rb") as file:
-        while offset < size:
-            file.seek(offset)
-            header = file.read(_HEADER.size)
-            if len(header) < _HEADER.size:
-                raise _damaged(path, offset, "the file ends within a record")
-            length, checksum = _HEADER.unpack(header)
-            if masked_crc32c(header[:8]) != checksum:
-                raise _damaged(path, offset, "the checksum of a length does not match")
-            start = offset + _HEADER.size
-            offset = start + length + _CHECKSUM.size
-            if offset > size:
-                raise _damaged(path, start, "the file ends within a record")
-            found.append((start, length))
-    return np.array(found, np.int64).reshape(-1, 2)
+    places, damage = scan_records(path)
+    if damage:
+        raise UserError(damage)
+    return places
 
 
 def read_record(path: Path, offset: int, length: int) -> bytes:
@@ -52,16 +70,25 @@ def read_record(path: Path, offset: int, length: int) -> bytes:
     Raises:
         UserError: naming the file and the offset of a damaged record.
     """
-    with path.open("rb") as file:
-        file.seek(offset)
-        block = file.read(length + _CHECKSUM.size)
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            block = file.read(length + _CHECKSUM.size)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
     if len(block) != length + _CHECKSUM.size:
-        raise _damaged(path, offset, "the file ends within a record")
+        raise UserError(_damaged(path, offset, "the file ends within a record"))
     payload = block[:length]
     if masked_crc32c(payload) != _CHECKSUM.unpack_from(block, length)[0]:
-        raise _damaged(path, offset, "the checksum of a record does not match")
+        raise UserError(_damaged(path, offset, "the checksum of a record does not match"))
     return payload
 
 
-def _damaged(path: Path, offset: int, reason: str) -> UserError:
-    return UserError(f"{path} is damaged at byte {offset}: {reason}; fetch the file again")
+def masked_crc32c(data: bytes) -> int:
+    """Returns the CRC-32C as TFRecord files store it: rotated right by 15 bits, plus a constant."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _damaged(path: Path, offset: int, reason: str) -> str:
+    return f"{path} is damaged at byte {offset}: {reason}; fetch the file again"

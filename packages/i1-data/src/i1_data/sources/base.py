@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypedDict
 
 from i1_hooks import ComponentConfig
@@ -19,6 +19,8 @@ class Record(TypedDict):
         image: pixels, uint8 of shape (height, width, 3), or the bytes of an encoded image (PNG, JPEG, WebP).
         captions: any number of captions, also none.
         key: names the record within its source, for messages: a path, an id.
+
+    A record may hold more fields; what does not know them passes them on.
     """
 
     image: np.ndarray | bytes
@@ -36,7 +38,14 @@ class Source(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SourceConfig(ComponentConfig, ABC, kind="sources"):
-    """Base of every source's configuration."""
+    """Base of every source's configuration.
+
+    Attributes:
+        strict: whether a record that cannot be read is an error. Otherwise such records are left out: those
+            that are found when the source is opened with one warning, those found later with a warning each.
+    """
+
+    strict: bool = field(default=True, repr=False)
 
     @abstractmethod
     def build(self) -> Source:

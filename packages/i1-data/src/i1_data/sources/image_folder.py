@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
 
 from i1_hooks import UserError
+from i1_hooks.files import user_path
 
 from i1_data.sources.base import Record, SourceConfig
-from i1_data.sources.manifest import read_manifest
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-MANIFESTS = ("metadata.jsonl", "captions.jsonl")
+from i1_data.sources.captions import read_lines
+from i1_data.sources.faults import Faults, printable
+from i1_data.sources.folders import list_files
+from i1_data.sources.pairing import SUFFIXES, DiskFinder, MissingCaptions, pair_captions
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFolderSource(SourceConfig):
-    """Reads PNG, JPEG and WebP files of a folder and its subfolders, in the order of their paths.
+    """Reads the image files of a folder and its subfolders, in the order of their paths.
 
     Captions stand either in a text file of the same stem beside each image (`cat.png`, `cat.txt`), one
     caption per line, or in `metadata.jsonl` / `captions.jsonl` files in the manner of Hugging Face image
     folders: one object per line with `file_name`, relative to the manifest's folder, and `text`, `caption` or
-    `captions`.
+    `captions`. Each folder may have its own way; an image that a manifest names has the manifest's captions.
+
+    Hidden and system files are passed over and counted, as are workdirs of runs inside the folder. Linked
+    folders are followed, each once.
 
     Attributes:
         root: the folder.
@@ -32,77 +35,75 @@ class ImageFolderSource(SourceConfig):
     """
 
     root: str
-    missing_captions: Literal["error", "empty"] = "error"
+    missing_captions: MissingCaptions = "error"
 
     def build(self) -> ImageFiles:
         """Lists the folder; image files are opened when they are read.
 
         Raises:
-            UserError: for a folder that is missing or holds no images, a caption without its image, and an
-                image without captions unless allowed.
+            UserError: for a folder that is missing, holds no images or is the output of i1, and, unless
+                `strict` is false, a caption without its image, an image without captions (unless allowed),
+                and what cannot be read.
         """
-        root = Path(self.root).expanduser()
+        root = user_path(self.root)
         if not root.is_dir():
             raise UserError(f"image_folder: no folder {self.root!r}; create it or correct `root`")
-        files = sorted(path for path in root.rglob("*") if path.is_file())
-        images = [path for path in files if path.suffix.lower() in SUFFIXES]
-        if not images:
+        faults = Faults(f"image_folder {printable(self.root)!r}", strict=self.strict)
+        files = list_files(root, faults).files
+        captions = pair_captions(
+            files,
+            read_lines=lambda name: read_lines(root / name),
+            read=lambda name: read_file(root / name),
+            finder=DiskFinder(root),
+            faults=faults,
+            shown=lambda name: printable(str(root / name)),
+        )
+        if not captions.of:
+            faults.conclude()
             raise UserError(
                 f"image_folder: {self.root!r} holds no images ({', '.join(SUFFIXES)}), subfolders included"
             )
-        captions: dict[Path, list[str]] = {path: [] for path in images}
-        manifests = [path for path in files if path.name in MANIFESTS]
-        for manifest in manifests:
-            for image, found in read_manifest(manifest).items():
-                captions.setdefault(image, []).extend(found)
-        if not manifests:
-            _read_text_files(files, captions)
-        bare = [path for path, found in captions.items() if not found]
-        if bare and self.missing_captions == "error":
-            raise UserError(
-                f"image_folder: {len(bare)} of {len(captions)} images in {self.root!r} have no caption, "
-                f"first {bare[0]}; write {bare[0].with_suffix('.txt').name} or a metadata.jsonl, "
-                "or set missing_captions='empty'"
-            )
-        return ImageFiles(sorted(captions.items()), root)
-
-
-def _read_text_files(files: Sequence[Path], captions: dict[Path, list[str]]) -> None:
-    by_stem: dict[Path, list[Path]] = {}
-    for image in captions:
-        by_stem.setdefault(image.with_suffix(""), []).append(image)
-    for path in files:
-        if path.suffix.lower() == ".txt":
-            images = by_stem.get(path.with_suffix(""))
-            if images is None:
-                raise UserError(
-                    f"image_folder: caption file {path} has no image of the same stem; add it or remove it"
-                )
-            lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-            for image in images:
-                captions[image].extend(line for line in lines if line)
+        captions.require(
+            self.missing_captions,
+            "write {stem}.txt or a metadata.jsonl, set missing_captions='empty'",
+        )
+        faults.conclude()
+        return ImageFiles(
+            dict(sorted(captions.of.items(), key=lambda item: PurePosixPath(item[0]).parts)), root
+        )
 
 
 class ImageFiles:
-    """Captioned image files; a record's image is the bytes of its file.
+    """Captioned image files; a record's image is the bytes of its file, its key the path.
 
     Args:
-        items: path and captions of every image.
-        root: keys are paths relative to this folder where they lie in it.
+        captions: those of every image, by path.
+        root: what the paths are relative to.
     """
 
-    def __init__(self, items: Sequence[tuple[Path, list[str]]], root: Path) -> None:
-        self._items = list(items)
+    def __init__(self, captions: Mapping[str, list[str]], root: Path) -> None:
+        self._items = list(captions.items())
         self._root = root
 
     def __len__(self) -> int:
         return len(self._items)
 
     def __getitem__(self, index: int) -> Record:
-        path, captions = self._items[index]
-        try:
-            image = path.read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot read image {path}: {error.strerror}") from error
-        key = path.relative_to(self._root) if path.is_relative_to(self._root) else path
-        return {"image": image, "captions": list(captions), "key": key.as_posix()}
+        name, captions = self._items[index]
+        return {
+            "image": read_file(self._root / name, "image"),
+            "captions": list(captions),
+            "key": printable(name),
+        }
+
+
+def read_file(path: Path, what: str = "file") -> bytes:
+    """Returns the bytes of a file.
+
+    Raises:
+        UserError: naming a file that cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {what} {printable(str(path))}: {error.strerror}") from error

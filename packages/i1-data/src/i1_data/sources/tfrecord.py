@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from i1_hooks import UserError, unknown
+from i1_hooks.files import decode_text, read_json, user_path
 
 from i1_data.records.example import Feature, parse_example
-from i1_data.records.tfrecord import index_records, read_record
+from i1_data.records.tfrecord import index_records, read_record, scan_records
 from i1_data.sources.base import Record, SourceConfig
+from i1_data.sources.faults import Faults, printable
+
+INFO = "dataset_info.json"
 
 _SHARD = re.compile(r"(?P<name>.+)-(?P<split>[^-]+)\.tfrecord-(?P<index>\d{5})-of-(?P<count>\d{5})")
 
@@ -45,9 +49,10 @@ class TfrecordSource(SourceConfig):
         """Finds the shards.
 
         Raises:
-            UserError: for a missing folder, no or not all shards of the split, and a damaged file.
+            UserError: for a missing folder, no shards of the split, and, unless `strict` is false, for
+                missing shards and damaged files.
         """
-        root = Path(self.root).expanduser()
+        root = user_path(self.root)
         if not root.is_dir():
             raise UserError(f"tfrecord: no folder {self.root!r}; create it or correct `root`")
         named = [(match, path) for path in sorted(root.iterdir()) if (match := _SHARD.fullmatch(path.name))]
@@ -62,29 +67,62 @@ class TfrecordSource(SourceConfig):
         sets = {(match["name"], int(match["count"])) for match, _ in shards}
         if len(sets) > 1:
             raise UserError(f"tfrecord: {self.root!r} mixes several sets of shards: {sorted(sets)}; keep one")
+        faults = Faults(f"tfrecord {printable(self.root)!r}", strict=self.strict)
         count = int(shards[0][0]["count"])
-        if len(shards) != count:
-            have = {int(match["index"]) for match, _ in shards}
-            missing = sorted(set(range(count)) - have)
-            raise UserError(
-                f"tfrecord: {self.root!r} lacks {len(missing)} of {count} {self.split} shards, "
-                f"first {missing[0]:05d}; fetch them"
+        paths = {int(match["index"]): path for match, path in shards}
+        for missing in sorted(set(range(count)) - set(paths)):
+            faults.add(
+                f"of {count} {self.split} shards missing",
+                f"lacks the {self.split} shard {missing:05d}; fetch it",
             )
-        return Tfrecords(self, [path for _, path in shards], _stated_lengths(root, self.split))
+        lengths = _stated_lengths(root, self.split)
+        if lengths is not None and len(lengths) != count:
+            raise UserError(
+                f"{root / INFO} lists {len(lengths)} shards, the folder has {count}; correct or remove it"
+            )
+        found: list[Shard] = []
+        for index, path in sorted(paths.items()):
+            if lengths is not None:
+                found.append(Shard(path=path, num_records=lengths[index]))
+                continue
+            places, damage = scan_records(path)
+            if damage:
+                faults.add("damaged shards", damage)
+            found.append(Shard(path=path, num_records=len(places), places=places))
+        faults.conclude()
+        return Tfrecords(self, found)
 
 
 def _stated_lengths(root: Path, split: str) -> list[int] | None:
-    path = root / "dataset_info.json"
+    path = root / INFO
     if not path.is_file():
         return None
+    info: Any = read_json(path)
     try:
-        info = json.loads(path.read_text(encoding="utf-8"))
         splits = {entry["name"]: entry["shardLengths"] for entry in info["splits"]}
-        return [int(length) for length in splits[split]]
-    except (ValueError, KeyError, TypeError) as error:
+        lengths = [int(length) for length in splits[split]]
+        if min(lengths, default=0) < 0:
+            raise ValueError(f"a length of {min(lengths)}")
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise UserError(
             f"{path}: no shard lengths of split {split!r} ({error!r}); correct or remove it"
         ) from error
+    return lengths
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """A file of records.
+
+    Attributes:
+        path: the file.
+        num_records: records in it.
+        places: where they lie, int64 of shape (num_records, 2), when it has been read already.
+    """
+
+    path: Path
+    num_records: int
+    places: np.ndarray | None = None
 
 
 class Tfrecords:
@@ -93,22 +131,13 @@ class Tfrecords:
     Args:
         config: the names of the features.
         shards: the files in order.
-        lengths: records per shard, when known without reading.
     """
 
-    def __init__(self, config: TfrecordSource, shards: Sequence[Path], lengths: Sequence[int] | None) -> None:
+    def __init__(self, config: TfrecordSource, shards: Sequence[Shard]) -> None:
         self._config = config
         self._shards = shards
-        self._indices: dict[int, np.ndarray] = {}
-        if lengths is None:
-            self._indices = {i: index_records(path) for i, path in enumerate(shards)}
-            lengths = [len(self._indices[i]) for i in range(len(shards))]
-        elif len(lengths) != len(shards):
-            raise UserError(
-                f"{shards[0].parent / 'dataset_info.json'} lists {len(lengths)} shards, "
-                f"the folder has {len(shards)}; correct or remove it"
-            )
-        self._starts = [0, *accumulate(lengths)]
+        self._places = {i: shard.places for i, shard in enumerate(shards) if shard.places is not None}
+        self._starts = [0, *accumulate(shard.num_records for shard in shards)]
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -118,40 +147,37 @@ class Tfrecords:
             raise IndexError(f"record {index} of {len(self)}")
         shard = bisect_right(self._starts, index) - 1
         row = index - self._starts[shard]
-        path = self._shards[shard]
-        where = f"{path}, record {row}"
-        offset, length = self._index(shard)[row]
+        path = self._shards[shard].path
+        where = f"{printable(str(path))}, record {row}"
+        offset, length = self._places_of(shard)[row]
+        payload = read_record(path, int(offset), int(length))
         try:
-            features = parse_example(read_record(path, int(offset), int(length)))
-        except UserError:
-            raise
+            features = parse_example(payload)
         except ValueError as error:
-            raise UserError(f"{where}: {error}") from error
+            raise UserError(f"{where}: {error}; fetch the file again") from error
         image = _texts(features, self._config.image_feature, where)
         captions = _texts(features, self._config.caption_feature, where)
         key = _texts(features, self._config.key_feature, where)
         if len(image) != 1 or len(key) != 1:
             raise UserError(f"{where}: expected one image and one key, got {len(image)} and {len(key)}")
-        try:
-            return {
-                "image": image[0],
-                "captions": [text.decode() for text in captions],
-                "key": key[0].decode(),
-            }
-        except UnicodeDecodeError as error:
-            raise UserError(f"{where}: a caption or key is not UTF-8: {error}") from error
+        return {
+            "image": image[0],
+            "captions": [decode_text(text, f"{where}, caption {n}") for n, text in enumerate(captions)],
+            "key": decode_text(key[0], f"{where}, key"),
+        }
 
-    def _index(self, shard: int) -> np.ndarray:
-        if shard not in self._indices:
-            found = index_records(self._shards[shard])
-            stated = self._starts[shard + 1] - self._starts[shard]
-            if len(found) != stated:
+    def _places_of(self, number: int) -> np.ndarray:
+        places = self._places.get(number)
+        if places is None:
+            shard = self._shards[number]
+            places = index_records(shard.path)
+            if len(places) != shard.num_records:
                 raise UserError(
-                    f"{self._shards[shard]} holds {len(found)} records, dataset_info.json says {stated}; "
-                    "fetch both again, or remove dataset_info.json"
+                    f"{shard.path} holds {len(places)} records, {INFO} says {shard.num_records}; "
+                    f"fetch both again, or remove {INFO}"
                 )
-            self._indices[shard] = found
-        return self._indices[shard]
+            self._places[number] = places
+        return places
 
 
 def _texts(features: dict[str, Feature], name: str, where: str) -> list[bytes]:
