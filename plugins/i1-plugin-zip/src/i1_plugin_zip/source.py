@@ -2,66 +2,80 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from i1_data.sources import Record, SourceConfig
+from i1_data.sources.faults import Faults, printable
+from i1_data.sources.folders import is_system_path
+from i1_data.sources.pairing import SUFFIXES, ListFinder, MissingCaptions, pair_captions
 from i1_hooks import UserError
+from i1_hooks.files import decode_text, split_lines, user_path
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-MANIFEST = "metadata.jsonl"
+LARGEST_MEMBER = 2**30
+"""Bytes that a file in the archive may have, once it is inflated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ZipSource(SourceConfig):
-    """Reads the PNG, JPEG and WebP files of an archive, in the order of their names.
+    """Reads the image files of an archive, in the order of their names.
 
     Captions stand in a text file of the same stem beside each image, one per line, or in a `metadata.jsonl`
-    of the image's folder or of one above it, with an object per line that has `file_name`, relative to the
-    manifest, and `text`, a string or a list of strings.
+    of the image's folder or of one above it, as in an image folder. Hidden and system files are passed over.
 
     Attributes:
         path: the archive.
+        missing_captions: what an image without any caption means: `"error"`, or `"empty"`, a record with no
+            captions.
     """
 
     path: str
+    missing_captions: MissingCaptions = "error"
 
     def build(self) -> ZipImages:
         """Reads the archive's directory and its captions; images are read when they are asked for.
 
         Raises:
-            UserError: for a file that is missing or no archive, an archive without images, an image without a
-                caption, or a broken manifest.
+            UserError: for a file that is missing or not an archive, an archive without images, and, unless
+                `strict` is false, for what does not fit together and members that cannot be read.
         """
-        path = Path(self.path).expanduser()
+        path = user_path(self.path)
         if not path.is_file():
             raise UserError(f"zip: no file {self.path!r}; create it or correct `path`")
         try:
             archive = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
-            raise UserError(f"zip: {self.path!r} is not a ZIP archive: {error}") from error
-        names = sorted(info.filename for info in archive.infolist() if not info.is_dir())
-        images = [name for name in names if PurePosixPath(name).suffix.lower() in SUFFIXES]
-        if not images:
+        except _DAMAGE as error:
+            raise UserError(f"zip: {self.path!r} is not a ZIP archive: {error}; fetch it again") from error
+        faults = Faults(f"zip {printable(self.path)!r}", strict=self.strict)
+        names = _names(archive, faults)
+        captions = pair_captions(
+            names,
+            read_lines=lambda name: split_lines(decode_text(_read(archive, name), name)),
+            read=lambda name: _read(archive, name),
+            finder=ListFinder(names),
+            faults=faults,
+        )
+        if not captions.of:
+            faults.conclude()
             raise UserError(f"zip: {self.path!r} holds no images ({', '.join(SUFFIXES)})")
-        captions: dict[str, list[str]] = {name: [] for name in images}
-        for name in names:
-            if PurePosixPath(name).name == MANIFEST:
-                _read_manifest(archive, name, captions)
-        texts = set(names)
-        for name, found in captions.items():
-            text = str(PurePosixPath(name).with_suffix(".txt"))
-            if text in texts:
-                found += [line.strip() for line in _read(archive, text).splitlines() if line.strip()]
-            if not found:
-                raise UserError(
-                    f"zip: image {name!r} of {self.path!r} has no caption; "
-                    f"add {text!r} or name it in {MANIFEST}"
-                )
-        return ZipImages(archive, list(captions.items()))
+        captions.require(self.missing_captions, "add {stem}.txt, or name it in a metadata.jsonl")
+        faults.conclude()
+        items = sorted(captions.of.items(), key=lambda item: PurePosixPath(item[0]).parts)
+        return ZipImages(archive, items)
+
+
+def _names(archive: zipfile.ZipFile, faults: Faults) -> list[str]:
+    found: dict[str, None] = {}
+    for info in archive.infolist():
+        if info.is_dir() or is_system_path(info.filename):
+            continue
+        if info.filename in found:
+            faults.add("members of one name", f"two members are called {info.filename!r}; keep one")
+        found[info.filename] = None
+    return list(found)
 
 
 class ZipImages:
@@ -81,37 +95,23 @@ class ZipImages:
 
     def __getitem__(self, index: int) -> Record:
         name, captions = self._items[index]
-        try:
-            image = self._archive.read(name)
-        except zipfile.BadZipFile as error:
-            raise UserError(f"zip: {name!r} of {self._archive.filename!r} is damaged: {error}") from error
-        return {"image": image, "captions": list(captions), "key": name}
+        return {"image": _read(self._archive, name), "captions": list(captions), "key": printable(name)}
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> str:
+# What the module raises for damaged archives, for encrypted members and for ways to pack that it does not know.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, OverflowError),
+    *(RuntimeError, NotImplementedError, IndexError, MemoryError),
+)
+
+
+def _read(archive: zipfile.ZipFile, name: str) -> bytes:
+    where = f"zip: {name!r} of {archive.filename!r}"
     try:
-        return archive.read(name).decode("utf-8")
-    except (UnicodeDecodeError, zipfile.BadZipFile) as error:
-        raise UserError(f"zip: {name!r} of {archive.filename!r} cannot be read: {error}") from error
-
-
-def _read_manifest(archive: zipfile.ZipFile, manifest: str, captions: dict[str, list[str]]) -> None:
-    """Adds the captions of one manifest to those of its images."""
-    folder = PurePosixPath(manifest).parent
-    for number, line in enumerate(_read(archive, manifest).splitlines(), start=1):
-        if not line.strip():
-            continue
-        where = f"zip: line {number} of {manifest!r} in {archive.filename!r}"
-        try:
-            row = json.loads(line)
-            image, text = str(folder / row["file_name"]), row["text"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise UserError(
-                f'{where}: expected {{"file_name": ..., "text": ...}}, got {line[:80]!r}'
-            ) from error
-        texts = [text] if isinstance(text, str) else text
-        if not isinstance(texts, list) or not all(isinstance(caption, str) for caption in texts):
-            raise UserError(f"{where}: text must be a string or a list of strings, got {text!r}")
-        if image not in captions:
-            raise UserError(f"{where}: the archive holds no image {image!r}")
-        captions[image] += [caption.strip() for caption in texts if caption.strip()]
+        if archive.getinfo(name).file_size > LARGEST_MEMBER:
+            raise UserError(f"{where} is larger than {LARGEST_MEMBER // 2**30} GiB; store it outside")
+        return archive.read(name)
+    except UserError:
+        raise
+    except _DAMAGE as error:
+        raise UserError(f"{where} cannot be read: {error}; pack it again") from error
