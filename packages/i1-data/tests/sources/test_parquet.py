@@ -3,6 +3,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from i1_data.config import DataConfig
+from i1_data.filters import HasCaptionFilter
+from i1_data.pipeline import make_batches
 from i1_data.sources.parquet import ParquetSource
 from i1_data.testing import SourceSuite
 from i1_hooks import UserError
@@ -81,3 +84,48 @@ def test_an_empty_folder(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense(changes: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=next(iter(changes))):
         ParquetSource(path="x", **changes)
+
+
+def test_a_damaged_column_name_is_no_internal_error(tmp_path: Path, picture: Callable[..., bytes]) -> None:
+    write(tmp_path / "a.parquet", {"image": [picture(1)], "caption": ["a"], "colour": [1]})
+    data = (tmp_path / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(data.replace(b"colour", b"colo\xff\xfe"))
+    with pytest.raises(UserError, match=r"cannot read .*a\.parquet: .*; fetch it again, or set strict=false"):
+        ParquetSource(path=str(tmp_path)).build()
+
+
+def test_damaged_files_are_left_out_where_that_was_chosen(
+    tmp_path: Path, picture: Callable[..., bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "a.parquet", {"image": [picture(1)], "caption": ["a"]})
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 and then nothing")
+    source = ParquetSource(path=str(tmp_path), strict=False).build()
+    assert [source[i]["captions"] for i in range(len(source))] == [["a"]]
+    assert "left out, 1 damaged files" in caplog.text
+
+
+def test_a_missing_caption_ends_in_a_message_that_names_the_row(
+    tmp_path: Path, picture: Callable[..., bytes]
+) -> None:
+    write(tmp_path / "a.parquet", {"image": [picture(1)] * 2, "caption": ["a", None]})
+
+    def refuse(captions: list[str]) -> None:
+        if "" in captions:
+            raise UserError("the caption is empty")
+
+    def draw(**options: Any) -> Any:
+        config = DataConfig(sources=(ParquetSource(path=str(tmp_path)),), resolution=8, **options)
+        batches = make_batches(config, batch_size=2, seed=0, tokenize=refuse)
+        return next(batches)["caption"]
+
+    with pytest.raises(
+        UserError, match=r"record 'a\.parquet, row 1' has no caption: .* filter 'has_caption'"
+    ):
+        draw()
+    assert draw(filters=(HasCaptionFilter(),)) == ["a", "a"]
+
+
+def test_a_row_without_its_key_is_named(tmp_path: Path, picture: Callable[..., bytes]) -> None:
+    write(tmp_path / "a.parquet", {"image": [picture(1)], "caption": ["a"], "id": [None]})
+    with pytest.raises(UserError, match=r"a\.parquet, row 0: column 'id' names no key"):
+        ParquetSource(path=str(tmp_path), key_column="id").build()[0]

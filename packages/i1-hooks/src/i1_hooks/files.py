@@ -113,7 +113,10 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
         with Path(path).open("rb") as file:
             size = os.fstat(file.fileno()).st_size
-            data = b"" if size > LARGEST_TEXT else file.read(LARGEST_TEXT + 1)
+            # A pipe has a size of 0; `read` allocates as much as it is told to read.
+            data = b"" if size > LARGEST_TEXT else file.read(size + 1)
+            while data and size < len(data) <= LARGEST_TEXT and (block := file.read(2**20)):
+                data += block
     except FileNotFoundError as error:
         raise UserError(f"no file {shown}") from error
     except IsADirectoryError as error:

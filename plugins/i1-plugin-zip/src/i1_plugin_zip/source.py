@@ -98,7 +98,7 @@ class ZipImages:
         return {"image": _read(self._archive, name), "captions": list(captions), "key": printable(name)}
 
 
-# What the module raises for damaged archives, for encrypted members and for ways to pack that it does not know.
+# What the module raises for damaged archives, encrypted members and unknown ways to pack.
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, OverflowError),
     *(RuntimeError, NotImplementedError, IndexError, MemoryError),
