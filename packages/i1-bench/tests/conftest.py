@@ -1,9 +1,11 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))  # for the modules that several tests share
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

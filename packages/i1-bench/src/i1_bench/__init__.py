@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from i1_hooks.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from i1_bench.benchmarks import Benchmark, BenchmarkConfig, Prompt, Request
-    from i1_bench.judges import Judge, JudgeConfig, Verdict
+    from i1_bench.benchmarks import (
+        Benchmark,
+        BenchmarkConfig,
+        Judged,
+        Outcome,
+        Prompt,
+        Question,
+        Request,
+        Scores,
+        VerdictBenchmark,
+    )
+    from i1_bench.judges import Judge, JudgeConfig, JudgeError, Picture, Verdict, VerdictJudge
     from i1_bench.runs import run_benchmark
 
 __all__ = [
@@ -15,25 +26,26 @@ __all__ = [
     "BenchmarkConfig",
     "Judge",
     "JudgeConfig",
+    "JudgeError",
+    "Judged",
+    "Outcome",
+    "Picture",
     "Prompt",
+    "Question",
     "Request",
+    "Scores",
     "Verdict",
+    "VerdictBenchmark",
+    "VerdictJudge",
     "run_benchmark",
 ]
 
-_HOME = {
-    "Benchmark": "benchmarks",
-    "BenchmarkConfig": "benchmarks",
-    "Judge": "judges",
-    "JudgeConfig": "judges",
-    "Prompt": "benchmarks",
-    "Request": "benchmarks",
-    "Verdict": "judges",
-    "run_benchmark": "runs",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+_JUDGES = ("Judge", "JudgeConfig", "JudgeError", "Picture", "Verdict", "VerdictJudge")
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        **dict.fromkeys(__all__, "i1_bench.benchmarks"),
+        **dict.fromkeys(_JUDGES, "i1_bench.judges"),
+        "run_benchmark": "i1_bench.runs",
+    },
+)

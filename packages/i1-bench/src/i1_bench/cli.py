@@ -1,22 +1,64 @@
-"""The command `i1 bench`."""
+"""The command `i1 bench`: its stages, and one benchmark in one call."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from i1_hooks import CommandParser, UserError, get_registry, override
+from i1_hooks import CommandParser, get_registry, override, unknown
+
+STAGES = ("prepare", "generate", "judge", "score", "report", "run", "compare")
+HELP = """\
+usage: i1 bench STAGE [options], or i1 bench BENCHMARK [options]
+
+Make, judge and score the pictures of benchmarks.
+
+stages:
+  prepare   write the prompts of benchmarks
+  generate  make the pictures that are missing
+  judge     ask the judges what is not answered yet
+  score     compute the scores from the recorded answers
+  report    write the report of scored runs: Markdown, JSON and a page
+  run       all of these
+  compare   compare two runs prompt by prompt
+
+benchmarks: {benchmarks}
+
+`i1 bench STAGE --help` shows the options of a stage, `i1 bench BENCHMARK --help` those of one benchmark."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Returns the parser of `i1 bench`."""
-    names = ", ".join(get_registry().components("benchmarks"))
-    parser = CommandParser(prog="i1 bench", description="Score generated pictures.")
+def main(argv: Sequence[str]) -> int:
+    """Runs `i1 bench`.
+
+    Args:
+        argv: the arguments after `bench`.
+
+    Returns:
+        0 when done, 1 when a run is incomplete and that is not allowed.
+
+    Raises:
+        UserError: for a mistake on the command line, and what the stages raise.
+    """
+    benchmarks = get_registry().components("benchmarks")
+    if not argv or argv[0] in ("-h", "--help"):
+        print(HELP.format(benchmarks=", ".join(benchmarks)))
+        return 0
+    name, rest = argv[0], argv[1:]
+    if name in STAGES:
+        from i1_bench.commands import stages
+
+        commands: dict[str, Callable[[Sequence[str]], int]] = stages()
+        return commands[name](rest)
+    if name not in benchmarks:
+        raise unknown("stage or benchmark", name, [*STAGES, *benchmarks])
+    return _one_benchmark(name, rest)
+
+
+def build_parser(name: str) -> argparse.ArgumentParser:
+    """Returns the parser of `i1 bench BENCHMARK`."""
+    parser = CommandParser(prog="i1 bench", description=f"Make, judge and score the pictures of {name}.")
     add = parser.add_argument
-    add("benchmark", metavar="BENCHMARK", help=names)
     add(
         "--output",
         type=Path,
@@ -24,7 +66,12 @@ def build_parser() -> argparse.ArgumentParser:
         help="folder of scores.json, results.jsonl, contact_sheet.png, images/",
     )
     add("--model", default="scenes", help="a model folder, a training workdir, or a name (default: scenes)")
-    add("--images-per-category", type=int, default=50, metavar="N", help="for each split (default: 50)")
+    add(
+        "--images-per-category",
+        type=int,
+        metavar="N",
+        help="of each category, or of each prompt (default: all)",
+    )
     add("--seed", type=int, default=0, help="of prompts, noise and intervals (default: 0)")
     add("--steps", type=int, metavar="N", help="steps of the solver (default: the model's)")
     add("--guidance-scale", type=float, metavar="W", help="1 is none (default: the model's)")
@@ -37,31 +84,36 @@ def build_parser() -> argparse.ArgumentParser:
         help="only write every prompt with its file name, as JSON lines",
     )
     add(
+        "--allow-incomplete",
+        action="store_true",
+        help="score what there is when pictures or answers are missing",
+    )
+    add(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="change the benchmark, as judge=NAME"
     )
     return parser
 
 
-def main(argv: Sequence[str]) -> int:
-    """Runs `i1 bench`.
-
-    Args:
-        argv: the arguments after `bench`.
-
-    Raises:
-        UserError: for a mistake on the command line, and what `run_benchmark` raises.
-    """
-    parser = build_parser()
+def _one_benchmark(name: str, argv: Sequence[str]) -> int:
+    parser = build_parser(name)
     arguments = parser.parse_args(argv)
-    if arguments.images_per_category < 1:
-        parser.error(f"--images-per-category {arguments.images_per_category}: expected at least 1")
+    count = arguments.images_per_category
+    if count is not None and count < 1:
+        parser.error(f"--images-per-category {count}: expected at least 1")
     if not 0 <= arguments.seed < 2**32:
         parser.error(f"--seed {arguments.seed}: expected a number from 0 to 4294967295")
     if arguments.batch_size < 1:
         parser.error(f"--batch-size {arguments.batch_size}: expected at least 1")
-    config = override(get_registry().load("benchmarks", arguments.benchmark)(), arguments.set)
+    config = override(get_registry().load("benchmarks", name)(), arguments.set)
     if arguments.write_prompts is not None:
-        return _write_prompts(config, arguments)
+        from i1_bench.runs import prompt_rows
+        from i1_bench.stages.run_folder import write_lines
+
+        benchmark = config.build()
+        requests = benchmark.requests(count or benchmark.default_count, arguments.seed)
+        write_lines(arguments.write_prompts, prompt_rows(requests))
+        print(f"wrote {len(requests)} prompts to {arguments.write_prompts}")
+        return 0
     if arguments.output is None:
         parser.error("no --output: give a folder for scores and pictures")
     if arguments.images is not None and not arguments.images.is_dir():
@@ -71,6 +123,7 @@ def main(argv: Sequence[str]) -> int:
             parser.error(f"--{flag.replace('_', '-')} does not apply to existing pictures: leave one out")
 
     from i1_bench.generation import PipelineGenerator
+    from i1_bench.progress import progress_bar
     from i1_bench.runs import run_benchmark
 
     generator = None
@@ -84,32 +137,13 @@ def main(argv: Sequence[str]) -> int:
     scores = run_benchmark(
         config,
         generator,
-        images_per_category=arguments.images_per_category,
+        images_per_category=count,
         seed=arguments.seed,
         output=arguments.output,
         images=arguments.images,
-        progress=_progress,
+        allow_incomplete=arguments.allow_incomplete,
+        progress=progress_bar(name),
     )
     print(config.build().headline(scores))
     print(f"wrote {arguments.output / 'scores.json'}, results.jsonl and contact_sheet.png")
     return 0
-
-
-def _write_prompts(config: object, arguments: argparse.Namespace) -> int:
-    from i1_bench.benchmarks import BenchmarkConfig
-
-    assert isinstance(config, BenchmarkConfig)
-    requests = config.build().requests(arguments.images_per_category, arguments.seed)
-    lines = [json.dumps({"image": str(r.path), "prompt": r.prompt.text}) + "\n" for r in requests]
-    try:
-        arguments.write_prompts.write_text("".join(lines), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"--write-prompts {arguments.write_prompts}: {error.strerror}") from error
-    print(f"wrote {len(lines)} prompts to {arguments.write_prompts}")
-    return 0
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\rgenerated {done} of {total} pictures", end=end, file=sys.stderr, flush=True)

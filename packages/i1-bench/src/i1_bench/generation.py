@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from i1_bench.benchmarks import Request
 DEFAULT_BATCH = 16
 
 
+@dataclass(frozen=True, kw_only=True)
+class Failed:
+    """A picture that could not be made this time.
+
+    Attributes:
+        request: what was asked for.
+        reason: why it failed.
+    """
+
+    request: Request
+    reason: str
+
+
 class Generator(ABC):
     """A source of pictures that can say exactly what it is."""
 
@@ -24,8 +38,8 @@ class Generator(ABC):
         """Returns what the pictures depend on besides prompts, seed and noise, JSON-ready."""
 
     @abstractmethod
-    def generate(self, requests: Sequence[Request], seed: int) -> Iterator[np.ndarray]:
-        """Yields one picture per request, in order, uint8 (height, width, 3)."""
+    def generate(self, requests: Sequence[Request], seed: int) -> Iterator[np.ndarray | Failed]:
+        """Yields one picture per request, in order, uint8 (height, width, 3), or why there is none."""
 
 
 class PipelineGenerator(Generator):
@@ -58,7 +72,7 @@ class PipelineGenerator(Generator):
                 "generating pictures needs i1-sample: pip install i1-bench[sample], "
                 "or score existing pictures with --images FOLDER"
             ) from error
-        from i1_sample.loading import locate_model
+        from i1_sample.loading import locate_model  # pyright: ignore[reportPrivateImportUsage]
         from i1_sample.pipeline import Pipeline
 
         self._model = {"name": model, "sha256": _digest(locate_model(model)[0])}
@@ -71,7 +85,7 @@ class PipelineGenerator(Generator):
         job = self._pipeline.plan("a circle", **self._settings)
         return {"model": self._model, "sampling": to_dict(job.settings)}
 
-    def generate(self, requests: Sequence[Request], seed: int) -> Iterator[np.ndarray]:
+    def generate(self, requests: Sequence[Request], seed: int) -> Iterator[np.ndarray | Failed]:
         """Yields one picture per request; neighbours in noise share a batch."""
         for batch in _batches(requests, self._batch_size):
             output = self._pipeline(

@@ -1,165 +1,113 @@
-"""One run of a benchmark in a folder: generate what is missing, judge, write scores and the contact sheet."""
+"""One run of a benchmark in one call: generate, judge, score, and the contact sheet."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
-import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from i1_hooks import UserError, to_dict
-from PIL import Image, UnidentifiedImageError
+from i1_hooks import UserError
 
-from i1_bench.benchmarks import BenchmarkConfig, Request
+from i1_bench.benchmarks import Benchmark, BenchmarkConfig, Request
 from i1_bench.generation import Generator
-from i1_bench.judges import Verdict
-from i1_bench.report import contact_sheet
-from i1_bench.scoring import result_line
+from i1_bench.reports.sheet_file import write_sheet
+from i1_bench.stages.generate import generate_run
+from i1_bench.stages.judge import Progress, judge_run
+from i1_bench.stages.pictures import Folder
+from i1_bench.stages.run_folder import IMAGES, PROMPTS, claim, write_lines
+from i1_bench.stages.score import is_complete, score_run
+from i1_bench.stages.settings import RunSettings
 
-RUN_FILE = "run.json"
-_DISTRIBUTIONS = ("i1-bench", "i1-sample", "i1-model", "jax", "numpy", "pillow", "scipy")
+
+class IncompleteError(UserError):
+    """A run in which a picture or an answer is missing; its scores are written all the same."""
 
 
 def run_benchmark(
     config: BenchmarkConfig,
     generator: Generator | None,
     *,
-    images_per_category: int,
+    images_per_category: int | None = None,
     seed: int,
     output: Path,
     images: Path | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    allow_incomplete: bool = False,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Runs a benchmark and writes `scores.json`, `results.jsonl`, `contact_sheet.png` and `images/`.
+    """Runs all stages of a benchmark in one folder, doing only what an earlier call has not done.
 
-    Pictures that are already there are not generated again, also when an interrupted run, or one of fewer
-    pictures per category, left them.
+    Pictures and answers that are already there stay, also when an interrupted run, or one of fewer pictures,
+    left them.
 
     Args:
         config: the benchmark.
         generator: makes the pictures; None with `images`.
-        images_per_category: pictures of each category and split.
+        images_per_category: pictures of each category, or of each prompt, as the benchmark counts; None is
+            the benchmark's own number.
         seed: of prompts, noise and bootstrap.
         output: the folder of the run, made when absent.
-        images: a folder of existing pictures to score, laid out as `Request.path` says.
-        progress: called with the numbers of pictures generated and to generate.
+        images: a folder of existing pictures to score.
+        allow_incomplete: score what there is without an error.
+        progress: called with the numbers of pictures done and to do.
 
     Returns:
         what `scores.json` holds.
 
     Raises:
-        UserError: for a folder of another run, a missing or unreadable picture, or not exactly one source.
+        IncompleteError: when something is missing and that is not allowed.
+        UserError: for a folder of another run, or not exactly one source of pictures.
     """
     if (generator is None) == (images is None):
         raise UserError("a benchmark needs either a model or a folder of pictures")
     benchmark = config.build()
-    requests = benchmark.requests(images_per_category, seed)
+    count = images_per_category or benchmark.default_count
+    requests = benchmark.requests(count, seed)
     source = generator.describe() if generator is not None else {"images": os.fspath(images or "")}
-    identity = {"benchmark": benchmark.name, "seed": seed, **source}
-    _claim(output, identity)
-    folder = images if images is not None else output / "images"
+    prepare_run(benchmark, requests, output, seed=seed, source=source)
+    RunSettings(config=config, count=count, seed=seed, images=images).save(output)
+    folder = images if images is not None else output / IMAGES
+    failed = []
     if generator is not None:
-        _generate(generator, requests, seed, folder, progress)
-    judge = benchmark.judge()
-    pictures = [_read(folder / request.path) for request in requests]
-    verdicts = [judge.judge(p, r.prompt.spec) for p, r in zip(pictures, requests, strict=True)]
-    prompts = [request.prompt for request in requests]
-    scores = {
-        **benchmark.scores(prompts, verdicts, seed),
-        **identity,
-        "images_per_category": images_per_category,
-        "configuration": to_dict(config),
-        "versions": _versions(),
-    }
-    _write_text(output / "results.jsonl", _results(requests, verdicts))
-    contact_sheet(prompts, pictures, verdicts).save(output / "contact_sheet.png")
-    _write_text(output / "scores.json", json.dumps(scores, indent=2) + "\n")
+        failed = generate_run(generator, requests, seed, folder, progress=progress)
+    pictures = Folder(folder, tuple(requests))
+    failures = judge_run(benchmark, requests, pictures, output, progress=None if generator else progress)
+    scores = score_run(config, requests, output, seed=seed, count=count)
+    write_sheet(output, pictures)
+    if not is_complete(scores) and not allow_incomplete:
+        counts = scores["counts"]
+        first = failed[0].reason if failed else failures[0]["error"]
+        raise IncompleteError(
+            f"{counts['judged']} of {counts['pictures']} pictures are judged, first problem: {first}; run "
+            "again to try the rest, or take the score as it is with --allow-incomplete"
+        )
     return scores
 
 
-def _claim(output: Path, identity: dict[str, Any]) -> None:
-    """Marks a folder as this run's.
+def prepare_run(
+    benchmark: Benchmark,
+    requests: Sequence[Request],
+    output: Path,
+    *,
+    seed: int,
+    source: dict[str, Any] | None = None,
+) -> None:
+    """Claims the folder of a run and writes its prompts.
+
+    Args:
+        benchmark: what is run.
+        requests: its pictures.
+        output: the folder of the run.
+        seed: of the run.
+        source: what the pictures come from, when that is known already.
 
     Raises:
-        UserError: when it is another run's, holds other files, or cannot be made.
+        UserError: for the folder of another run.
     """
-    record = output / RUN_FILE
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        if record.exists():
-            found = json.loads(record.read_text(encoding="utf-8"))
-        elif any(output.iterdir()):
-            raise UserError(f"{output} holds other files: choose a new or empty folder for --output")
-        else:
-            _write_text(record, json.dumps(identity, indent=2) + "\n")
-            return
-    except OSError as error:
-        raise UserError(
-            f"cannot use {output}: {error.strerror}; choose another folder for --output"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise UserError(f"{record} is damaged ({error}); choose another folder for --output") from error
-    different = [key for key in {**found, **identity} if found.get(key) != identity.get(key)]
-    if different:
-        key = different[0]
-        raise UserError(
-            f"{output} holds another run: {key} {json.dumps(found.get(key))}, "
-            f"not {json.dumps(identity.get(key))}; choose another --output, or that run's settings"
-        )
+    claim(output, {"benchmark": benchmark.name, **benchmark.identity(), "seed": seed, **(source or {})})
+    write_lines(output / PROMPTS, prompt_rows(requests))
 
 
-def _generate(
-    generator: Generator,
-    requests: Sequence[Request],
-    seed: int,
-    folder: Path,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    missing = [request for request in requests if not (folder / request.path).exists()]
-    for request in missing:
-        (folder / request.path).parent.mkdir(parents=True, exist_ok=True)
-    made = generator.generate(missing, seed)
-    for done, (request, picture) in enumerate(zip(missing, made, strict=True), 1):
-        path = folder / request.path
-        partial = path.with_suffix(".partial")
-        Image.fromarray(picture).save(partial, format="PNG")
-        partial.replace(path)
-        if progress is not None:
-            progress(done, len(missing))
-
-
-def _read(path: Path) -> np.ndarray:
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture.convert("RGB"))
-    except FileNotFoundError as error:
-        raise UserError(f"no picture {path}; --write-prompts lists every picture that is needed") from error
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"{path} is not a readable picture ({error}); delete it and run again") from error
-
-
-def _results(requests: Sequence[Request], verdicts: Sequence[Verdict]) -> str:
-    lines = (
-        json.dumps({"image": str(request.path), **result_line(request.prompt, verdict)})
-        for request, verdict in zip(requests, verdicts, strict=True)
-    )
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _write_text(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for distribution in importlib.metadata.distributions():
-        name = distribution.metadata["Name"]
-        if name and name.lower() in _DISTRIBUTIONS:
-            found[name.lower()] = distribution.version
-    return dict(sorted(found.items()))
+def prompt_rows(requests: Sequence[Request]) -> list[dict[str, Any]]:
+    """Returns what another system needs in order to make the pictures: file name and prompt of each."""
+    return [{"image": str(request.path), "prompt": request.prompt.text} for request in requests]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from i1_hooks.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from i1_bench.scenes.evaluation import evaluate
@@ -12,18 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Scene", "ScenePixels", "Thing", "Word", "evaluate", "prompts", "score_image"]
 
-_HOME = {
-    "Scene": "prompt_set",
-    "ScenePixels": "judge",
-    "Thing": "prompt_set",
-    "Word": "prompt_set",
-    "evaluate": "evaluation",
-    "prompts": "prompt_set",
-    "score_image": "judge",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Scene": "i1_bench.scenes.prompt_set",
+        "ScenePixels": "i1_bench.scenes.judge",
+        "Thing": "i1_bench.scenes.prompt_set",
+        "Word": "i1_bench.scenes.prompt_set",
+        "evaluate": "i1_bench.scenes.evaluation",
+        "prompts": "i1_bench.scenes.prompt_set",
+        "score_image": "i1_bench.scenes.judge",
+    },
+)

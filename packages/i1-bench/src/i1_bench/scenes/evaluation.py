@@ -13,7 +13,7 @@ from i1_bench.benchmarks import Prompt
 from i1_bench.judges import Verdict
 from i1_bench.scenes.judge import score_image
 from i1_bench.scenes.prompt_set import prompts
-from i1_bench.scoring import mean_over_groups, result_line
+from i1_bench.statistics import mean_over_groups
 
 
 def scenes_prompts(images_per_category: int, seed: int, splits: Sequence[str] = v.SPLITS) -> list[Prompt]:
@@ -47,6 +47,18 @@ def summarise(asked: Sequence[Prompt], verdicts: Sequence[Verdict], seed: int) -
     if v.WORDS in result:
         result[v.WORDS] |= result[v.WORDS].pop("categories")
     return result
+
+
+def result_line(prompt: Prompt, verdict: Verdict) -> dict[str, Any]:
+    """Returns what is recorded about one picture, JSON-ready."""
+    return {
+        "prompt": prompt.text,
+        "category": prompt.category,
+        "split": prompt.split,
+        "right": verdict.right,
+        "reason": verdict.reason,
+        "seen": verdict.seen,
+    }
 
 
 def evaluate(

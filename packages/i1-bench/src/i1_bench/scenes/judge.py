@@ -10,7 +10,7 @@ from i1_hooks import UserError
 from i1_scenes import vocabulary as v
 from PIL import Image
 
-from i1_bench.judges import Judge, JudgeConfig, Verdict, check_image
+from i1_bench.judges import JudgeConfig, Verdict, VerdictJudge, check_image
 from i1_bench.scenes import letters
 from i1_bench.scenes.objects import Measured, measure
 from i1_bench.scenes.prompt_set import Scene, Thing, Word
@@ -28,12 +28,12 @@ MAX_REGIONS = 12
 class ScenePixels(JudgeConfig):
     """Measures the pixels of scenes; see `score_image`."""
 
-    def build(self) -> Judge:
+    def build(self) -> VerdictJudge:
         """Returns the judge."""
         return ScenePixelsJudge()
 
 
-class ScenePixelsJudge(Judge):
+class ScenePixelsJudge(VerdictJudge):
     """`score_image` as a judge."""
 
     def judge(self, image: np.ndarray, spec: Scene) -> Verdict:

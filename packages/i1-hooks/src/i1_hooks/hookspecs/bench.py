@@ -17,11 +17,11 @@ def i1_judges() -> Iterable[Component]:
     Example:
         from dataclasses import dataclass
 
-        from i1_bench.judges import Judge, JudgeConfig, Verdict
+        from i1_bench.judges import JudgeConfig, Verdict, VerdictJudge
         from i1_hooks import Component, hookimpl
 
 
-        class Brightness(Judge):
+        class Brightness(VerdictJudge):
             def __init__(self, tolerance):
                 self.tolerance = tolerance
 
@@ -59,34 +59,37 @@ def i1_benchmarks() -> Iterable[Component]:
         from dataclasses import dataclass
         from pathlib import PurePosixPath
 
-        from i1_bench.benchmarks import Benchmark, BenchmarkConfig, Prompt, Request
-        from i1_bench.judges import Judge, Verdict
+        from i1_bench.benchmarks import BenchmarkConfig, Prompt, Request, VerdictBenchmark
+        from i1_bench.judges import JudgeConfig, Verdict, VerdictJudge
         from i1_hooks import Component, hookimpl
 
 
-        class IsDark(Judge):
+        class IsDark(VerdictJudge):
             def judge(self, image, spec):
-                return Verdict(score=float(image.mean() < 128), seen=float(image.mean()))
+                mean = float(image.mean())
+                return Verdict(score=float(mean < 128), reason="" if mean < 128 else "bright", seen=mean)
 
 
-        class Nights(Benchmark):
+        @dataclass(frozen=True, kw_only=True)
+        class Darkness(JudgeConfig):
+            '''Whether a picture is dark.'''
+
+            def build(self):
+                return IsDark()
+
+
+        class Nights(VerdictBenchmark):
             name = "nights"
 
-            def requests(self, images_per_category, seed):
+            def requests(self, count, seed):
                 prompt = Prompt(text="a night sky", category="night", split="all", spec=None)
                 return [
                     Request(prompt=prompt, path=PurePosixPath(f"night/{i}.png"), noise=i)
-                    for i in range(images_per_category)
+                    for i in range(count)
                 ]
 
             def judge(self):
-                return IsDark()
-
-            def scores(self, prompts, verdicts, seed):
-                return {"score": sum(verdict.score for verdict in verdicts) / len(verdicts)}
-
-            def headline(self, scores):
-                return f"dark nights: {scores['score']:.2f}"
+                return Darkness()
 
 
         @dataclass(frozen=True, kw_only=True)

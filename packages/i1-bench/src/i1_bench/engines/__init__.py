@@ -1,0 +1,1 @@
+"""Judges for the published benchmarks; each imports its library when it is first used."""

@@ -1,0 +1,1 @@
+"""The stages of a run: prepare, generate, judge, score and report; each resumes what an earlier call left."""
