@@ -43,7 +43,7 @@ def measure_equal(config: Any) -> dict[str, Any]:
     norm = float(jnp.sqrt(jnp.stack([jnp.sum(jnp.square(g)) for g in grads.values()]).sum()))
 
     table = network.denoiser(params).backbone.condition(jnp.zeros((batch, 1, 1)), jnp.asarray(mask))
-    cos, sin = (torch.from_numpy(np.array(part)) for part in table.computed["table"])
+    cos, sin = (torch.from_numpy(np.array(part)) for part in table.table)
     twin = Twin.of(model)
     load_released(
         twin, {name: np.asarray(value) for name, value in to_released(network.state(params)).items()}

@@ -85,7 +85,7 @@ def backbone_config(family: str, config: dict[str, Any], **changes: Any) -> Back
         return DualStream(**options, separate_norms=config["use_separate_norms"], **changes)
     if family == "single":
         return SingleStream(**options, refiner_layers=config["refiner_layers"], **changes)
-    return CrossAttention(**options, **changes)
+    return CrossAttention(**options, time_embedder=config["use_timestep"], **changes)
 
 
 def model_config(sidecar: dict[str, Any], **changes: Any) -> ModelConfig:

@@ -206,7 +206,6 @@ def test_parts_that_do_not_fit_together(changes, message):
         (DualStream(hidden_width=16, num_heads=2, patch_size=3), "patch_size 3"),
         (DualStream(hidden_width=16, num_heads=2, rope_axes_dims=(2, 2, 2)), "rope_axes_dims"),
         (CrossAttention(hidden_width=20, num_heads=2), "multiple of 4"),
-        (SingleStream(hidden_width=16, num_heads=2, refiner_layers=-1), "refiner_layers -1"),
     ],
 )
 def test_sizes_that_do_not_fit_together(backbone, message):

@@ -70,7 +70,7 @@ def test_positions_of_an_upright_picture():
     # Row r, column c of a picture stand where they stand in the square.
     square = np.asarray(before).reshape(4, 4, 16)
     np.testing.assert_allclose(expected.reshape(8, 2, 16)[:4], square[:, :2], rtol=1e-6)
-    table = backbone.condition(jnp.zeros((1, 4, 16)), jnp.ones((1, 4), bool)).computed["table"]
+    table = backbone.condition(jnp.zeros((1, 4, 16)), jnp.ones((1, 4), bool)).table
     assert table.cos.shape == (1, 8 * 2 + 4, 4)
     output = predict(denoiser, 16, 4)
     assert output.shape == (1, 16, 4, 192)

@@ -11,25 +11,26 @@ from i1_model.adapters.base import AdapterConfig
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.backbones.base import BackboneConfig, LatentSpec
 from i1_model.flow import FlowConfig
+from i1_model.layers.limits import MAX_RESOLUTION, check_size
 from i1_model.text_encoders import TextEncoderConfig
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """Everything that decides what a model computes.
+    """The configuration of a model: everything that decides what it computes.
 
     Attributes:
         backbone: predicts the flow target.
-        adapter: between each text encoder and the backbone; every encoder has its own parameters.
+        adapter: maps the text to the backbone; every text encoder has an adapter with its own parameters.
         text_encoders: one or several; their tokens are concatenated after the adapters.
         autoencoder: between pixels and latents.
         flow: interpolant, training times and prediction target.
         resolution: pixels along an edge of the square image.
-        null_caption_prob: probability in training that an example's captions are replaced by the learnable
-            null
-            captions: one for a draw that all encoders share, or one per encoder for independent draws.
-        compute_dtype: of activations and matrix products; norms, softmax, time and the output stay float32,
-            and parameters are kept in float32.
+        null_caption_prob: probability in training that the captions of an example are replaced by the
+            learnable null captions: one number for a draw that all encoders share, or one number per encoder
+            for independent draws.
+        compute_dtype: dtype of activations and matrix products. Norms, softmax, time, output and parameters
+            are float32.
 
     Raises:
         UserError: for parts that do not fit together.
@@ -47,9 +48,17 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not self.text_encoders:
             raise UserError("model.text_encoders is empty: give at least one text encoder")
-        if self.resolution < 1 or self.resolution % self.autoencoder.factor:
+        check_size("model.backbone.hidden_width", self.backbone.hidden_width)
+        check_size("model.backbone.patch_size", self.backbone.patch_size)
+        check_size("model.autoencoder.channels", self.autoencoder.channels)
+        check_size("model.autoencoder.factor", self.autoencoder.factor)
+        check_size("model.resolution", self.resolution, largest=MAX_RESOLUTION)
+        for encoder in self.text_encoders:
+            check_size("num_tokens of a text encoder", encoder.num_tokens)
+            check_size("width of a text encoder", encoder.width)
+        if self.resolution % self.autoencoder.factor:
             raise UserError(
-                f"model.resolution {self.resolution}: use a positive multiple of the autoencoder's factor "
+                f"model.resolution {self.resolution}: use a multiple of the autoencoder's factor "
                 f"{self.autoencoder.factor}"
             )
         probabilities = self.null_caption_prob
@@ -67,8 +76,8 @@ class ModelConfig:
 
     @property
     def size_unit(self) -> int:
-        """Pixels that both sides of a picture are multiples of: one patch of the backbone."""
-        return self.autoencoder.factor * getattr(self.backbone, "patch_size", 1)
+        """The pixels along the edge of a patch; both sides of every picture are multiples of it."""
+        return self.autoencoder.factor * self.backbone.patch_size
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

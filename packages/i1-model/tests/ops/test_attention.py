@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 from i1_hooks import UserError
 from i1_model.ops.attention import attention, xla_attention
-from i1_model.ops.attention_kernels import equal_block, longest_block, open_empty_rows, splash_attention
+from i1_model.ops.attention_kernels import (
+    equal_block,
+    longest_block,
+    make_empty_rows_uniform,
+    splash_attention,
+)
 from i1_model.ops.attention_rows import MOST_KEYS, query_block, rows_attention
 from i1_model.ops.target import target_platform
 from jax.test_util import check_grads
@@ -117,7 +122,7 @@ def test_blocks_of_queries_fit_and_are_little_padded():
 
 def test_rows_without_a_valid_key_become_uniform():
     q, _, v, mask = make(queries=4, keys=4)
-    q, mask = open_empty_rows(q, mask)
+    q, mask = make_empty_rows_uniform(q, mask)
     np.testing.assert_allclose(
         xla_attention(q, v, v, mask)[1], jnp.broadcast_to(v[1].mean(0), v[1].shape), atol=1e-6
     )

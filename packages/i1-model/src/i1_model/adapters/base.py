@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from flax import nnx
 from i1_hooks import ComponentConfig
 from jax import Array
+from jaxtyping import Bool, Float
 
 
 class Adapter(nnx.Module, ABC):
     """A network between one text encoder and the backbone."""
 
     @abstractmethod
-    def __call__(self, tokens: Array, mask: Array) -> Array:
+    def __call__(self, tokens: Float[Array, "B T W"], mask: Bool[Array, "B T"]) -> Float[Array, "B T D"]:
         """Maps the encoder's output to backbone tokens.
 
         Args:
@@ -48,8 +49,9 @@ class AdapterConfig(ComponentConfig, ABC, kind="adapters"):
 
     @abstractmethod
     def build(self, text_width: int, hidden_width: int, key: Array) -> Adapter:
-        """Returns the adapter with float32 parameters drawn from `key`; it runs under `jax.eval_shape` and
-        `jax.jit`.
+        """Returns the adapter with float32 parameters drawn from `key`.
+
+        It runs under `jax.eval_shape` and `jax.jit`.
 
         Args:
             text_width: width of the text encoder's output.

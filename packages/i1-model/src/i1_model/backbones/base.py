@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
 
 import jax
 from flax import nnx
 from i1_hooks import ComponentConfig, UserError
 from jax import Array
+from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,53 +35,60 @@ class LatentSpec:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True, kw_only=True)
 class Conditioning:
-    """What a batch of captions gives a backbone; made once and read at every sampling step.
+    """What a backbone gets from the captions of a batch: computed once and read at every sampling step.
 
-    The first axis of every array is the batch, so that two of them can be joined with `jax.tree.map`.
+    A backbone that computes more from the text subclasses it, with one field per value, and registers the
+    subclass with `jax.tree_util.register_dataclass`. The first axis of every array is the batch, so that two
+    of them can be joined with `jax.tree.map`.
 
     Attributes:
         tokens: (B, L, hidden_width), the adapted text.
         mask: (B, L) bool, its valid tokens.
-        computed: whatever else the backbone computes from the text alone, by name; values are pytrees.
     """
 
     tokens: Array
     mask: Array
-    computed: Mapping[str, Any] = field(default_factory=dict)
-
-    def adding(self, **computed: Any) -> Conditioning:
-        """Returns the same with more computed values."""
-        return replace(self, computed={**self.computed, **computed})
 
 
-class Backbone(nnx.Module, ABC):
+ConditioningT = TypeVar("ConditioningT", bound=Conditioning)
+
+
+class Backbone(nnx.Module, ABC, Generic[ConditioningT]):
     """A network that predicts the flow target from noisy latents, time and text."""
 
-    def condition(self, tokens: Array, mask: Array) -> Conditioning:
-        """Returns all that depends on the text alone; override it to move work out of the sampling loop.
+    def condition(self, tokens: Float[Array, "B L W"], mask: Bool[Array, "B L"]) -> ConditioningT:
+        """Returns everything that depends on the text alone.
+
+        Override it to move work out of the sampling loop.
 
         Args:
             tokens: (B, L, hidden_width), adapted text in the compute dtype.
             mask: (B, L) bool.
         """
-        return Conditioning(tokens=tokens, mask=mask)
+        return cast("ConditioningT", Conditioning(tokens=tokens, mask=mask))
 
     def set_size(self, height: int, width: int) -> None:
-        """Changes the size of the latents that this module is for; only positions change.
+        """Changes the size of the latents that this module takes; only positions change.
+
+        It is called while tracing, on a module that the same function has just merged, and only for a size
+        that the module does not have yet. Without an override a backbone has one size.
 
         Args:
             height: rows of the latent.
             width: columns of the latent.
 
         Raises:
-            UserError: for a size that does not fit, or a backbone that is made for one size alone.
+            UserError: for a size that does not fit, or a backbone that has one size only.
         """
         raise UserError(
-            f"{type(self).__name__} is made for one size of pictures and cannot take {height}x{width}"
+            f"{type(self).__name__} is made for one size of pictures and cannot take {height}x{width}: use "
+            "the size it was built for, or give it a method set_size(height, width)"
         )
 
     @abstractmethod
-    def __call__(self, latents: Array, time: Array, conditioning: Conditioning) -> Array:
+    def __call__(
+        self, latents: Float[Array, "B H W C"], time: Float[Array, " B"], conditioning: ConditioningT
+    ) -> Float[Array, "B H W C"]:
         """Predicts the flow target.
 
         Args:
@@ -100,14 +107,18 @@ class BackboneConfig(ComponentConfig, ABC, kind="backbones"):
 
     Attributes:
         hidden_width: width of the tokens; adapters map text to it.
+        patch_size: rows and columns of the latent that a token covers; both sides of every latent are
+            multiples of it. A backbone that takes latents of any size keeps the default 1.
     """
 
     hidden_width: int
+    patch_size: int = 1
 
     @abstractmethod
     def build(self, spec: LatentSpec, key: Array) -> Backbone:
-        """Returns the backbone with float32 parameters drawn from `key`; it runs under `jax.eval_shape` and
-        `jax.jit`.
+        """Returns the backbone with float32 parameters drawn from `key`.
+
+        It runs under `jax.eval_shape` and `jax.jit`.
 
         Raises:
             UserError: for sizes that do not fit together.

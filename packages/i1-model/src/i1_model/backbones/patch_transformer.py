@@ -1,22 +1,24 @@
-"""What the transformer backbones share: patches in, patches out, positions, time."""
+"""What the transformer backbones share: patches, positions, the time embedding and the final layer."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from i1_hooks import UserError
 from jax import Array
+from jaxtyping import Bool, Float
 
 from i1_model.backbones.base import Backbone, BackboneConfig, Conditioning, LatentSpec
 from i1_model.layers.connector import Connector
 from i1_model.layers.feed_forward import FeedForwardName
+from i1_model.layers.limits import MAX_DEPTH, MAX_TOKENS, check_positive, check_size
 from i1_model.layers.linear import Linear, affine
-from i1_model.layers.modulation import Affine, Modulation
+from i1_model.layers.modulation import BranchModulation, Modulation
 from i1_model.layers.norms import NormName, make_norm
 from i1_model.layers.positions import FrozenTable, sinusoidal_table
 from i1_model.layers.stack import LayersName
@@ -38,23 +40,25 @@ class PatchTransformerConfig(BackboneConfig):
         num_heads: of every attention.
         depth: number of blocks; odd with `long_skip`.
         patch_size: latent pixels along the edge of a patch.
-        mlp_ratio: inner width of the feed-forward part, before the 2/3 of SwiGLU.
-        feed_forward: its kind.
-        norm: kind of all norms.
+        mlp_ratio: inner width of the feed-forward network over `hidden_width`, before the 2/3 of SwiGLU.
+        feed_forward: the kind of feed-forward network.
+        norm: the kind of all norms.
         qk_norm: whether queries and keys are normalised per head.
         sandwich_norm: norms after attention and feed-forward as well, before the residual addition.
-        adaln: what modulates the blocks: nothing, time, the mean of the adapted text, or the sum of both.
-            With `"none"` the network is not told the time.
+        adaln: what modulates the blocks: nothing, the time, the mean of the adapted text, or the sum of both.
+            With `"none"` and `"text"` the network does not know the time.
         adaln_shift: whether the modulation has shifts.
         long_skip: whether the second half of the blocks receives the outputs of the first.
-        positions: how image tokens know where they are.
+        time_embedder: whether there is a time embedder even where `adaln` does not read it, as in most
+            published weights. False leaves it out; it needs an `adaln` without time.
+        positions: the positions of image tokens.
         rope_theta: base of the rotary frequencies.
         repeat_text: whether the adapted text is given twice.
-        image_connector: one transformer block on the image tokens before positions are added.
-        attention: implementation.
+        image_connector: whether a transformer block on the image tokens precedes the positions.
+        attention: the implementation, see `i1_model.ops.attention`.
         layers: how the blocks are applied, see `i1_model.layers.stack`.
         remat: what the backward pass recomputes, see `i1_model.ops.remat`.
-        remat_saved: what is kept with `remat="saved"`.
+        remat_saved: the values that are kept with `remat="saved"`.
     """
 
     hidden_width: int = 2016
@@ -68,6 +72,7 @@ class PatchTransformerConfig(BackboneConfig):
     sandwich_norm: bool = True
     adaln: AdalnName = "none"
     adaln_shift: bool = True
+    time_embedder: bool = True
     long_skip: bool = True
     positions: PositionsName = "sinusoidal_and_rope"
     rope_theta: float = 10000.0
@@ -83,8 +88,25 @@ class PatchTransformerConfig(BackboneConfig):
         """Features per head."""
         return self.hidden_width // self.num_heads
 
+    def __post_init__(self) -> None:
+        check_size("backbone hidden_width", self.hidden_width)
+        check_size("backbone num_heads", self.num_heads)
+        check_size("backbone depth", self.depth, largest=MAX_DEPTH)
+        check_size("backbone patch_size", self.patch_size)
+        check_positive("backbone mlp_ratio", self.mlp_ratio)
+        check_positive("backbone rope_theta", self.rope_theta)
+        if not self.time_embedder and self.adaln in ("time", "time_and_text"):
+            raise UserError(
+                f"backbone time_embedder false with adaln {self.adaln!r}, which reads the time: use adaln "
+                "'none' or 'text', or time_embedder true"
+            )
+
     def check(self, spec: LatentSpec) -> None:
-        """Raises UserError for sizes that do not fit together."""
+        """Checks that the options fit together and the sizes of the latents.
+
+        Raises:
+            UserError: otherwise.
+        """
         if self.hidden_width % self.num_heads:
             raise UserError(
                 f"backbone num_heads {self.num_heads} does not divide hidden_width {self.hidden_width}"
@@ -96,12 +118,33 @@ class PatchTransformerConfig(BackboneConfig):
                 f"backbone patch_size {self.patch_size} does not divide the latent of {spec.height}x"
                 f"{spec.width}: change patch_size, model.resolution or the autoencoder's factor"
             )
+        num_image = (spec.height // self.patch_size) * (spec.width // self.patch_size)
+        if num_image > MAX_TOKENS:
+            raise UserError(
+                f"a latent of {spec.height}x{spec.width} is {num_image} image tokens, more than "
+                f"{MAX_TOKENS}: use a smaller model.resolution or a larger patch_size"
+            )
         if self.positions != "sinusoidal_only" and self.head_dim % 2:
             raise UserError(f"rotary positions need an even head width, got {self.head_dim}")
 
 
-class PatchTransformer(Backbone):
-    """Patch embedding, positions, time and the final layer around a stack of blocks.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class PooledConditioning(Conditioning):
+    """The text, and its mean where the modulation reads it.
+
+    Attributes:
+        pooled: (B, hidden_width) float32, the mean of the valid tokens; None where nothing reads it.
+    """
+
+    pooled: Array | None = None
+
+
+ConditioningT = TypeVar("ConditioningT", bound=PooledConditioning)
+
+
+class PatchTransformer(Backbone[ConditioningT]):
+    """Patch embedding, positions, time embedder and final layer around a stack of blocks.
 
     Args:
         config: the options.
@@ -122,7 +165,7 @@ class PatchTransformer(Backbone):
             self.image_connector = ImageConnector(config, keys[1])
         if config.positions != "rope_only":
             self.pos_embed = FrozenTable(jnp.asarray(sinusoidal_table(width, self.grid, self.scale)))
-        self.t_embedder = TimeEmbedder(width, keys[2])
+        self.t_embedder = TimeEmbedder(width, keys[2]) if config.time_embedder else None
         self.final_layer = FinalLayer(config, patch * patch * spec.channels, keys[3])
 
     def set_size(self, height: int, width: int) -> None:
@@ -140,16 +183,16 @@ class PatchTransformer(Backbone):
             table = sinusoidal_table(self.config.hidden_width, self.grid, self.scale)
             self.pos_embed = FrozenTable(jnp.asarray(table))
 
-    def condition(self, tokens: Array, mask: Array) -> Conditioning:
-        """Returns the text, twice with `repeat_text`, and its mean where the modulation needs it."""
-        computed: dict[str, Array] = {}
-        if self.config.adaln in ("text", "time_and_text"):
-            computed["pooled"] = masked_mean(tokens, mask)
+    def prepare_text(
+        self, tokens: Float[Array, "B L W"], mask: Bool[Array, "B L"]
+    ) -> tuple[Float[Array, "B M W"], Bool[Array, "B M"], Float[Array, "B W"] | None]:
+        """Returns tokens and mask, doubled along the tokens with `repeat_text`, and what `pooled` holds."""
+        pooled = masked_mean(tokens, mask) if self.config.adaln in ("text", "time_and_text") else None
         if self.config.repeat_text:
             tokens, mask = jnp.concatenate([tokens, tokens], axis=1), jnp.concatenate([mask, mask], axis=1)
-        return Conditioning(tokens=tokens, mask=mask, computed=computed)
+        return tokens, mask, pooled
 
-    def embed_image(self, latents: Array) -> Array:
+    def patchify(self, latents: Float[Array, "B H W C"]) -> Float[Array, "B N D"]:
         """Turns latents (B, H, W, C) into image tokens (B, N, width) with positions."""
         x = self.x_embedder(latents)
         if self.config.image_connector:
@@ -158,19 +201,21 @@ class PatchTransformer(Backbone):
             x = x + self.pos_embed[...].astype(x.dtype)
         return x
 
-    def modulation_vector(self, time: Array, conditioning: Conditioning) -> Array | None:
-        """Returns what modulates the blocks, (B, width) float32, or None."""
-        match self.config.adaln:
-            case "none":
-                return None
-            case "time":
-                return self.t_embedder(time)
-            case "text":
-                return conditioning.computed["pooled"]
-            case "time_and_text":
-                return self.t_embedder(time) + conditioning.computed["pooled"]
+    def modulation_vector(
+        self, time: Float[Array, " B"], pooled: Float[Array, "B W"] | None
+    ) -> Float[Array, "B W"] | None:
+        """Returns the vector that modulates the blocks, (B, width) float32; None without AdaLN."""
+        if self.config.adaln == "none":
+            return None
+        if self.config.adaln == "text":
+            return pooled
+        assert self.t_embedder is not None  # an `adaln` that reads the time has a time embedder
+        embedded = self.t_embedder(time)
+        return embedded if pooled is None else embedded + pooled
 
-    def read_image(self, x: Array, vector: Array | None) -> Array:
+    def unpatchify(
+        self, x: Float[Array, "B N D"], vector: Float[Array, "B D"] | None
+    ) -> Float[Array, "B H W C"]:
         """Turns image tokens (B, N, width) into the prediction (B, H, W, C), float32."""
         patches = self.final_layer(x, vector)
         patch, (rows, columns) = self.config.patch_size, self.grid
@@ -185,7 +230,7 @@ def block_modulation(config: PatchTransformerConfig, key: Array) -> Modulation |
     return Modulation(config.hidden_width, 6 if config.adaln_shift else 4, key)
 
 
-def masked_mean(tokens: Array, mask: Array) -> Array:
+def masked_mean(tokens: Float[Array, "B L W"], mask: Bool[Array, "B L"]) -> Float[Array, "B W"]:
     """Returns the mean of tokens (B, L, W) over the valid ones, float32 (B, W).
 
     Zero for a row without any.
@@ -196,13 +241,13 @@ def masked_mean(tokens: Array, mask: Array) -> Array:
 
 
 class PatchEmbedder(nnx.Module):
-    """A convolution whose stride is its kernel size, as a matrix product over patches."""
+    """A convolution whose stride equals its kernel size, computed as a matrix product over patches."""
 
     def __init__(self, patch: int, channels: int, width: int, key: Array) -> None:
         self.proj = PatchConvolution(patch, channels, width, key)
         self.patch = patch
 
-    def __call__(self, latents: Array) -> Array:
+    def __call__(self, latents: Float[Array, "B H W C"]) -> Float[Array, "B N D"]:
         """Maps (B, H, W, C) to (B, H W / patch^2, width), row-major."""
         batch, height, width, channels = latents.shape
         patch = self.patch
@@ -238,7 +283,7 @@ class ImageConnector(nnx.Module):
 
 
 class FinalLayer(nnx.Module):
-    """Norm, modulation when there is one, and the map to patches; in float32."""
+    """The final norm, its modulation with AdaLN, and the map to patches, in float32."""
 
     def __init__(self, config: PatchTransformerConfig, out_width: int, key: Array) -> None:
         key_linear, key_modulation = jax.random.split(key)
@@ -248,9 +293,9 @@ class FinalLayer(nnx.Module):
         if config.adaln != "none":
             self.adaLN_modulation = Modulation(width, 2, key_modulation)
 
-    def __call__(self, x: Array, vector: Array | None) -> Array:
+    def __call__(self, x: Float[Array, "B N D"], vector: Float[Array, "B D"] | None) -> Float[Array, "B N P"]:
         """Maps tokens (B, N, width) to (B, N, out_width) float32."""
         x = self.norm_final(x.astype(jnp.float32))
         if vector is not None:
-            x = Affine(*self.adaLN_modulation(vector)).enter(x)
+            x = BranchModulation(*self.adaLN_modulation(vector)).modulate(x)
         return self.linear(x)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from i1_hooks import UserError, unknown
 from jax import Array
+from jaxtyping import Float
 
+from i1_model.layers.limits import MAX_INNER_WIDTH, check_positive, check_size
 from i1_model.layers.linear import Linear
-from i1_model.ops.matmul import last_axis, sum_of_rows
-from i1_model.ops.remat import saved
+from i1_model.ops.matmul import last_axis, sum_over_rows
+from i1_model.ops.remat import checkpoint_named
 
 FeedForwardName = Literal["swiglu", "gelu"]
 
@@ -23,15 +26,15 @@ class SwiGLU(nnx.Module):
     """
 
     def __init__(self, width: int, ratio: float, key: Array) -> None:
-        inner = int(2 / 3 * int(width * ratio))
+        inner = _inner_width(width, ratio, 2 / 3)
         key_in, key_out = jax.random.split(key)
         self.w12 = Linear(width, 2 * inner, key_in)
         self.w3 = Linear(inner, width, key_out)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "*S W"]) -> Float[Array, "*S W"]:
         """Maps (..., width) to (..., width)."""
         gate, value = _biased_halves(self.w12.product(x), self.w12.bias[...].astype(x.dtype))
-        return self.w3(saved(jax.nn.silu(gate) * value, "inner"))
+        return self.w3(checkpoint_named(jax.nn.silu(gate) * value, "inner"))
 
 
 @jax.custom_vjp
@@ -46,7 +49,7 @@ def _biased_halves(y: Array, bias: Array) -> tuple[Array, Array]:
 
 
 def _biased_halves_backward(_: None, grads: tuple[Array, Array]) -> tuple[Array, Array]:
-    sums = [sum_of_rows(grad) for grad in grads]
+    sums = [sum_over_rows(grad) for grad in grads]
     return jnp.concatenate(grads, axis=-1), jnp.concatenate(sums)
 
 
@@ -57,19 +60,45 @@ class GeluMLP(nnx.Module):
     """`fc2(gelu(fc1(x)))` with the tanh approximation of GELU and inner width `int(width ratio)`."""
 
     def __init__(self, width: int, ratio: float, key: Array) -> None:
-        inner = int(width * ratio)
+        inner = _inner_width(width, ratio, 1)
         key_in, key_out = jax.random.split(key)
         self.fc1 = Linear(width, inner, key_in)
         self.fc2 = Linear(inner, width, key_out)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "*S W"]) -> Float[Array, "*S W"]:
         """Maps (..., width) to (..., width)."""
-        return self.fc2(saved(jax.nn.gelu(self.fc1(x), approximate=True), "inner"))
+        return self.fc2(checkpoint_named(jax.nn.gelu(self.fc1(x), approximate=True), "inner"))
 
 
 FeedForward = SwiGLU | GeluMLP
 
 
 def make_feed_forward(name: FeedForwardName, width: int, ratio: float, key: Array) -> FeedForward:
-    """Returns the feed-forward network of that name."""
+    """Returns the feed-forward network of that name.
+
+    Args:
+        name: which network.
+        width: of the tokens.
+        ratio: inner width over width, before the 2/3 of SwiGLU.
+        key: random key.
+
+    Raises:
+        UserError: for an unknown name, or a ratio that leaves no inner width.
+    """
+    if name not in get_args(FeedForwardName):
+        raise unknown("feed_forward", name, get_args(FeedForwardName))
     return SwiGLU(width, ratio, key) if name == "swiglu" else GeluMLP(width, ratio, key)
+
+
+def _inner_width(width: int, ratio: float, share: float) -> int:
+    check_size("feed-forward width", width)
+    check_positive("mlp_ratio", ratio)
+    if width * ratio > MAX_INNER_WIDTH:
+        raise UserError(
+            f"mlp_ratio {ratio!r}: the inner width {width * ratio:g} is above {MAX_INNER_WIDTH}; use a "
+            "smaller ratio"
+        )
+    inner = int(share * int(width * ratio)) if share < 1 else int(width * ratio)
+    if inner < 1:
+        raise UserError(f"mlp_ratio {ratio!r}: width {width} leaves no inner features; use a larger ratio")
+    return inner

@@ -6,13 +6,16 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
+from i1_model.layers.limits import check_size
 from i1_model.layers.low_rank import LowRank
 from i1_model.layers.quantized import QuantizedKernel
 from i1_model.ops.matmul import add_bias, product
 
 LECUN_NORMAL = jax.nn.initializers.lecun_normal()
 XAVIER_UNIFORM = jax.nn.initializers.xavier_uniform()
+_MAX_FEATURES = 2**24
 
 
 class Linear(nnx.Module):
@@ -27,7 +30,7 @@ class Linear(nnx.Module):
     Attributes:
         kernel: (in, out).
         bias: (out,).
-        lora: what is added while fine-tuning, see `i1_model.lora`; None otherwise.
+        lora: the low-rank addition while fine-tuning (see `i1_model.lora`), else None.
     """
 
     kernel: nnx.Param[Array] | QuantizedKernel
@@ -41,21 +44,25 @@ class Linear(nnx.Module):
         *,
         init: jax.nn.initializers.Initializer = LECUN_NORMAL,
     ) -> None:
+        check_size("linear in_width", in_width, largest=_MAX_FEATURES)
+        check_size("linear out_width", out_width, largest=_MAX_FEATURES)
         self.kernel = nnx.Param(init(key, (in_width, out_width), jnp.float32))
         self.bias = nnx.Param(jnp.zeros((out_width,), jnp.float32))
         self.lora = None
 
-    def __call__(self, x: Array) -> Array:
-        """Maps (..., in_width) to (..., out_width)."""
+    def __call__(self, x: Float[Array, "*S I"]) -> Float[Array, "*S O"]:
+        """Maps (..., in_width) to (..., out_width) in the dtype of `x`."""
         y = affine(x, self.kernel[...], self.bias[...])
         return y if self.lora is None else y + self.lora(x)
 
-    def product(self, x: Array) -> Array:
-        """Does the same without the bias."""
+    def product(self, x: Float[Array, "*S I"]) -> Float[Array, "*S O"]:
+        """Maps (..., in_width) to (..., out_width) without adding the bias."""
         y = product(x, self.kernel[...])
         return y if self.lora is None else y + self.lora(x)
 
 
-def affine(x: Array, kernel: Array, bias: Array) -> Array:
+def affine(
+    x: Float[Array, "*S I"], kernel: Float[Array, "I O"], bias: Float[Array, " O"]
+) -> Float[Array, "*S O"]:
     """Returns `x @ kernel + bias` in the dtype of `x`; x (..., I), kernel (I, O), bias (O,)."""
     return add_bias(product(x, kernel), bias)

@@ -21,8 +21,8 @@ class RotaryTable(NamedTuple):
     cos: Array
     sin: Array
 
-    def part(self, tokens: slice) -> RotaryTable:
-        """Returns the table of some of the tokens."""
+    def select(self, tokens: slice) -> RotaryTable:
+        """Returns the table of a slice of the tokens."""
         return RotaryTable(self.cos[:, tokens], self.sin[:, tokens])
 
 

@@ -121,6 +121,6 @@ class SelfAttention(nnx.Module):
         q = normalise_heads(self.q_norm, q, rotary=rotary)
         k = normalise_heads(self.k_norm, k, rotary=rotary)
         if table is not None:
-            q = rotate(q, table.part(slice(num_queries)))
+            q = rotate(q, table.select(slice(num_queries)))
             k = rotate(k, table)
         return self.proj(merge_heads(attention(q, k, v, mask, implementation)))

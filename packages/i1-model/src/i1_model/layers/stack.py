@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from i1_hooks import UserError
+from i1_hooks import UserError, unknown
 from jax import Array
 
-from i1_model.ops.remat import SAVED, RematName, SavedName, rematerialised
+from i1_model.layers.limits import MAX_DEPTH, check_size
+from i1_model.ops.remat import SAVED, RematName, SavedName, rematerialize
 from i1_model.ops.sharding import constrain
 
 LayersName = Literal["scan", "unrolled", "loop"]
+BlockT = TypeVar("BlockT", bound=nnx.Module)
+TokensT = TypeVar("TokensT")
+OwnT = TypeVar("OwnT")
 
 
-class Step(Protocol):
-    """Applies one block: `block` to the tokens `x`.
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True, kw_only=True)
+class LayerInputs(Generic[TokensT, OwnT]):
+    """What a block of a stack receives besides its tokens.
 
-    `skip` is the output of the mirrored block or None, `extra` this layer's own input or None, and `last` is
-    true for the final block of the stack. The tokens are any pytree; only the final block may change its
-    structure.
+    Attributes:
+        skip: the output of the mirrored block, for a block with a long skip; None for the others.
+        own: this layer's entry of `per_layer`; None without `per_layer`.
+        is_last: whether this is the final block of the stack.
     """
 
-    def __call__(self, block: Any, x: Any, skip: Any, extra: Any, last: bool) -> Any: ...  # noqa: D102
+    skip: TokensT | None
+    own: OwnT | None
+    is_last: bool = field(metadata={"static": True})
 
 
-class BlockStack(nnx.Module):
-    """`depth` blocks, U-shaped with long skips on request (arXiv 2209.12152).
+Step = Callable[[BlockT, TokensT, LayerInputs[TokensT, OwnT]], TokensT]
+"""Applies one block to the tokens, which are any pytree of arrays (B, S, width). Only the final block may
+change their structure."""
+
+
+class BlockStack(nnx.Module, Generic[BlockT]):
+    """`depth` blocks, optionally U-shaped with long skips (arXiv 2209.12152).
 
     With long skips the first `(depth - 1) / 2` blocks feed the last ones in reverse order, around one middle
     block. The final block has its own attribute, since backbones may leave out what nothing reads after it.
 
     Args:
-        make_block: returns one block for a key; its second argument says whether the block takes a long skip.
+        make_block: returns one block for a key; its second argument says whether the block has a long skip.
         depth: number of blocks; odd when `long_skip`.
         key: random key.
         long_skip: whether the stack is U-shaped.
@@ -45,10 +60,9 @@ class BlockStack(nnx.Module):
     """
 
     def __init__(
-        self, make_block: Callable[[Array, bool], nnx.Module], depth: int, key: Array, *, long_skip: bool
+        self, make_block: Callable[[Array, bool], BlockT], depth: int, key: Array, *, long_skip: bool
     ) -> None:
-        if depth < 1:
-            raise UserError(f"depth {depth}: a stack needs at least 1 block")
+        check_size("depth", depth, largest=MAX_DEPTH)
         if long_skip and (depth % 2 == 0 or depth < 3):
             raise UserError(
                 f"depth {depth} with long_skip: use an odd depth of at least 3, or long_skip=False"
@@ -67,40 +81,44 @@ class BlockStack(nnx.Module):
 
     def __call__(
         self,
-        step: Step,
-        x: Any,
+        step: Step[BlockT, TokensT, OwnT],
+        tokens: TokensT,
         *,
         layers: LayersName,
         remat: RematName,
         keep: tuple[SavedName, ...] = SAVED,
-        extras: Sequence[Any] | None = None,
-    ) -> Any:
+        per_layer: Sequence[OwnT] | None = None,
+    ) -> TokensT:
         """Applies every block.
 
         Args:
             step: how one block is applied.
-            x: the tokens.
+            tokens: what enters the first block.
             layers: `"scan"` compiles one block of each kind (short compilation), `"unrolled"` all of them (a
-                faster step); `"loop"` is a scan that never holds more than one block's weights in another
+                faster step); `"loop"` is a scan that never holds more than one block's parameters in another
                 dtype, which XLA on CPU otherwise does for all of them. The numbers are the same.
             remat: what the backward pass recomputes of a block, see `i1_model.ops.remat`.
             keep: what the policy `"saved"` keeps of a block.
-            extras: one more input per block, `depth` pytrees of equal structure.
-        """
-        in_scan = layers != "unrolled"
-        step = rematerialised(_placed(step), remat, keep, in_scan=in_scan, static_argnums=(4,))
-        run = {"scan": _scan, "unrolled": _unroll, "loop": _loop}[layers]
-        extras = [None] * self.depth if extras is None else list(extras)
-        if not self.long_skip:
-            x, _ = run(step, self.stacked, x, None, extras[:-1])
-            return step(self.final, x, None, extras[-1], True)
-        half = self.depth // 2
-        x, skips = run(step, self.stacked_in, x, None, extras[:half])
-        x = step(self.middle, x, None, extras[half], False)
-        x, _ = run(step, self.stacked_out, x, skips[:0:-1], extras[half + 1 : -1])
-        return step(self.final, x, skips[0], extras[-1], True)
+            per_layer: one further input per block, `depth` pytrees of equal structure.
 
-    def map(self, function: Callable[[Any], Any]) -> list[Any]:
+        Raises:
+            UserError: for an unknown way to apply the layers.
+        """
+        if layers not in _RUNS:
+            raise unknown("layers", layers, _RUNS)
+        step = rematerialize(_constrain_tokens(step), remat, keep, in_scan=layers != "unrolled")
+        run = _RUNS[layers]
+        own = [None] * self.depth if per_layer is None else list(per_layer)
+        if not self.long_skip:
+            tokens, _ = run(step, self.stacked, tokens, None, own[:-1])
+            return step(self.final, tokens, LayerInputs(skip=None, own=own[-1], is_last=True))
+        half = self.depth // 2
+        tokens, skips = run(step, self.stacked_in, tokens, None, own[:half])
+        tokens = step(self.middle, tokens, LayerInputs(skip=None, own=own[half], is_last=False))
+        tokens, _ = run(step, self.stacked_out, tokens, skips[:0:-1], own[half + 1 : -1])
+        return step(self.final, tokens, LayerInputs(skip=skips[0], own=own[-1], is_last=True))
+
+    def map(self, function: Callable[[BlockT], OwnT]) -> list[OwnT]:
         """Returns `function(block)` of every block, in order."""
         if self.long_skip:
             blocks = [*unstack(self.stacked_in), self.middle, *unstack(self.stacked_out), self.final]
@@ -120,12 +138,12 @@ class _Outputs:
         return _Outputs(part) if isinstance(index, slice) else part
 
 
-def _stack(make_block: Callable[[Array], nnx.Module], keys: Array) -> nnx.Module | None:
+def _stack(make_block: Callable[[Array], BlockT], keys: Array) -> BlockT | None:
     return jax.vmap(make_block)(keys) if keys.shape[0] else None
 
 
-def unstack(stacked: Any) -> list[Any]:
-    """Cuts stacked parameters into blocks.
+def unstack(stacked: BlockT | None) -> list[BlockT]:
+    """Splits stacked parameters into blocks.
 
     Unlike indexing, its gradient is a single concatenation per parameter.
     """
@@ -137,51 +155,62 @@ def unstack(stacked: Any) -> list[Any]:
     return [jax.tree.unflatten(treedef, [jnp.squeeze(row[i], 0) for row in rows]) for i in range(num)]
 
 
-def _unroll(step: Step, stacked: Any, x: Any, skips: Any, extras: list[Any]) -> tuple[Any, Any]:
+def _unroll(step: Step, stacked: Any, tokens: Any, skips: Any, own: list[Any]) -> tuple[Any, Any]:
     outputs = []
     for index, block in enumerate(unstack(stacked)):
-        x = step(block, x, None if skips is None else skips[index], extras[index], False)
-        outputs.append(x)
-    return x, outputs
+        skip = None if skips is None else skips[index]
+        tokens = step(block, tokens, LayerInputs(skip=skip, own=own[index], is_last=False))
+        outputs.append(tokens)
+    return tokens, outputs
 
 
-def _scan(step: Step, stacked: Any, x: Any, skips: Any, extras: list[Any]) -> tuple[Any, Any]:
+def _scan(step: Step, stacked: Any, tokens: Any, skips: Any, own: list[Any]) -> tuple[Any, Any]:
     if stacked is None:
-        return x, []
+        return tokens, []
 
     def body(carry: Any, layer: Any) -> tuple[Any, Any]:
-        block, skip, extra = layer
-        carry = step(block, carry, skip, extra, False)
+        block, skip, layer_own = layer
+        carry = step(block, carry, LayerInputs(skip=skip, own=layer_own, is_last=False))
         return carry, carry if skips is None else None
 
-    stacked_extras = jax.tree.map(lambda *leaves: jnp.stack(leaves), *extras)
-    x, outputs = jax.lax.scan(body, x, (stacked, None if skips is None else skips.stacked, stacked_extras))
-    return x, _Outputs(outputs)
+    stacked_own = jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+    stacked_skips = None if skips is None else skips.stacked
+    tokens, outputs = jax.lax.scan(body, tokens, (stacked, stacked_skips, stacked_own))
+    return tokens, _Outputs(outputs)
 
 
-def _loop(step: Step, stacked: Any, x: Any, skips: Any, extras: list[Any]) -> tuple[Any, Any]:
+def _loop(step: Step, stacked: Any, tokens: Any, skips: Any, own: list[Any]) -> tuple[Any, Any]:
     if stacked is None:
-        return x, []
+        return tokens, []
 
     def body(carry: Any, layer: Any) -> tuple[Any, Any]:
-        index, skip, extra = layer
-        x, weights = carry[0], jax.lax.optimization_barrier(carry[1])
-        block = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), weights)
-        x = step(block, x, skip, extra, False)
-        return (x, weights), x if skips is None else None
+        index, skip, layer_own = layer
+        tokens, parameters = carry[0], jax.lax.optimization_barrier(carry[1])
+        block = jax.tree.map(
+            lambda leaf: jax.lax.dynamic_index_in_dim(leaf, index, keepdims=False), parameters
+        )
+        tokens = step(block, tokens, LayerInputs(skip=skip, own=layer_own, is_last=False))
+        return (tokens, parameters), tokens if skips is None else None
 
-    indices = jnp.arange(len(extras), dtype=jnp.int32)
-    stacked_extras = jax.tree.map(lambda *leaves: jnp.stack(leaves), *extras)
-    layers = (indices, None if skips is None else skips.stacked, stacked_extras)
-    (x, _), outputs = jax.lax.scan(body, (x, stacked), layers)
-    return x, _Outputs(outputs)
+    indices = jnp.arange(len(own), dtype=jnp.int32)
+    stacked_own = jax.tree.map(lambda *leaves: jnp.stack(leaves), *own)
+    layers = (indices, None if skips is None else skips.stacked, stacked_own)
+    (tokens, _), outputs = jax.lax.scan(body, (tokens, stacked), layers)
+    return tokens, _Outputs(outputs)
 
 
-def _placed(step: Step) -> Step:
-    """Keeps the tokens (B, S, width) that enter a block where a mesh has them."""
+_RUNS: dict[LayersName, Callable[..., tuple[Any, Any]]] = {
+    "scan": _scan,
+    "unrolled": _unroll,
+    "loop": _loop,
+}
 
-    def placed(block: Any, x: Any, skip: Any, extra: Any, last: bool) -> Any:
-        x = jax.tree.map(lambda tokens: constrain(tokens, "batch", "context", None), x)
-        return step(block, x, skip, extra, last)
 
-    return placed
+def _constrain_tokens(step: Step[BlockT, TokensT, OwnT]) -> Step[BlockT, TokensT, OwnT]:
+    """Returns the step with the tokens (B, S, width) that enter a block sharded over the mesh."""
+
+    def constrained(block: BlockT, tokens: TokensT, inputs: LayerInputs[TokensT, OwnT]) -> TokensT:
+        tokens = jax.tree.map(lambda array: constrain(array, "batch", "context", None), tokens)
+        return step(block, tokens, inputs)
+
+    return constrained

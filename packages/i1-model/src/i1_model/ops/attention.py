@@ -11,7 +11,7 @@ from jax import Array
 
 from i1_model.ops import attention_bfloat16
 from i1_model.ops.chips import CHIPS
-from i1_model.ops.remat import saved
+from i1_model.ops.remat import checkpoint_named
 from i1_model.ops.sharding import DimName, active_mesh, axis_size, per_shard
 from i1_model.ops.target import active_chip, active_platform
 
@@ -49,9 +49,9 @@ def attention(
     Raises:
         UserError: for an unknown implementation, or one that this platform or dtype cannot run.
     """
-    q, k, v = (saved(x, "heads") for x in (q, k, v))
+    q, k, v = (checkpoint_named(x, "heads") for x in (q, k, v))
     run = _attention if active_mesh() is None else _cut_attention
-    return saved(run(q, k, v, mask, implementation), "attention")
+    return checkpoint_named(run(q, k, v, mask, implementation), "attention")
 
 
 def _cut_attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:
@@ -110,10 +110,10 @@ def _choose(platform: str, q: Array, k: Array) -> AttentionName:
 def _tpu_attention(
     q: Array, k: Array, v: Array, mask: Array | None, implementation: Literal["splash", "rows"]
 ) -> Array:
-    from i1_model.ops.attention_kernels import longest_block, open_empty_rows, splash_attention
+    from i1_model.ops.attention_kernels import longest_block, make_empty_rows_uniform, splash_attention
     from i1_model.ops.attention_rows import MOST_KEYS, rows_attention
 
-    q, mask = open_empty_rows(q, mask)
+    q, mask = make_empty_rows_uniform(q, mask)
     if implementation == "splash":
         return splash_attention(q, k, v, mask, longest_block=longest_block(active_chip()))
     if k.shape[1] > MOST_KEYS:
@@ -154,7 +154,7 @@ def xla_attention(
 
 
 def _attend(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
-    if attention_bfloat16.takes(q, k):
+    if attention_bfloat16.supports(q, k):
         mask = jnp.ones(k.shape[:2], bool) if mask is None else mask
         return attention_bfloat16.attend(q, k, v, mask)
     scale = q.shape[-1] ** -0.5

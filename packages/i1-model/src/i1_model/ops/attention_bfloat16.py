@@ -17,7 +17,7 @@ from i1_model.ops.matmul import WIDTH, multiplies_bfloat16
 LOWEST = jnp.finfo(jnp.float32).min
 
 
-def takes(q: Array, k: Array) -> bool:
+def supports(q: Array, k: Array) -> bool:
     """Says whether this takes queries (B, S, heads, D) and keys (B, T, heads, D)."""
     batch, num_queries, heads, width = q.shape
     long = min(num_queries, k.shape[1], width) >= WIDTH

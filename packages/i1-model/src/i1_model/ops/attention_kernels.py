@@ -32,7 +32,7 @@ def cudnn_problem(q: Array) -> str | None:
 
 def cudnn_attention(q: Array, k: Array, v: Array, mask: Array | None) -> Array:
     """Runs cuDNN's fused attention; arguments as for `attention`."""
-    q, mask = open_empty_rows(q, mask)
+    q, mask = make_empty_rows_uniform(q, mask)
     full = None if mask is None else mask[:, None, None, :]
     return jax.nn.dot_product_attention(q, k, v, mask=full, implementation="cudnn")
 
@@ -116,7 +116,7 @@ def _pad_tokens(x: Array, multiple: int) -> Array:
     return jnp.pad(x, ((0, 0), (0, -x.shape[1] % multiple), *((0, 0),) * (x.ndim - 2)))
 
 
-def open_empty_rows(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
+def make_empty_rows_uniform(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
     """Makes rows without any valid key uniform without a kernel's help: zero queries, every key valid."""
     if mask is None:
         return q, None

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from i1_model.ops.remat import saved
+from i1_model.ops.remat import checkpoint_named
 
 LANES = 128
 LOGITS_BYTES = 5 * 2**20
@@ -76,7 +76,7 @@ def _attend_forward(
     block: int, interpret: bool, q: Array, k: Array, v: Array, bias: Array
 ) -> tuple[Array, tuple[Array, ...]]:
     out, logsumexp = _forward(block, interpret, q, k, v, bias)
-    out, logsumexp = saved(out, "attention"), saved(logsumexp, "attention")
+    out, logsumexp = checkpoint_named(out, "attention"), checkpoint_named(logsumexp, "attention")
     return out, (q, k, v, bias, out, logsumexp)
 
 

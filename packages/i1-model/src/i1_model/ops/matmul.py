@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.lax import dot_general
 
-from i1_model.ops.sharding import active_mesh, settled
+from i1_model.ops.sharding import active_mesh, shard_before_gather
 from i1_model.ops.target import active_platform
 
 WIDTH = 16
@@ -22,7 +22,7 @@ WIDTH = 16
 
 def product(x: Array, kernel: Array) -> Array:
     """Returns `x @ kernel` in the dtype of `x`, to which the kernel is cast; x (..., I), kernel (I, O)."""
-    kernel = settled(kernel.astype(x.dtype))
+    kernel = shard_before_gather(kernel.astype(x.dtype))
     if not multiplies_bfloat16(x) or min(x.size // x.shape[-1], *kernel.shape) < WIDTH:
         return jnp.dot(x, kernel)
     return _rounded(x.reshape(-1, x.shape[-1]), kernel).reshape(*x.shape[:-1], kernel.shape[-1])
@@ -44,7 +44,7 @@ def last_axis(vector: Array, ndim: int) -> Array:
     return vector.reshape((1,) * (ndim - 1) + vector.shape)
 
 
-def sum_of_rows(x: Array) -> Array:
+def sum_over_rows(x: Array) -> Array:
     """Sums (..., W) over all but the last axis, as a matrix product.
 
     Eight equal rows keep a compiler from undoing the product.
@@ -60,7 +60,7 @@ def _biased(y: Array, bias: Array) -> Array:
     return y + last_axis(bias, y.ndim)
 
 
-_biased.defvjp(lambda y, bias: (_biased(y, bias), None), lambda _, grad: (grad, sum_of_rows(grad)))
+_biased.defvjp(lambda y, bias: (_biased(y, bias), None), lambda _, grad: (grad, sum_over_rows(grad)))
 
 
 @jax.custom_vjp

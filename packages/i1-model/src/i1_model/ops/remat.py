@@ -10,35 +10,34 @@ from jax import Array
 from jax.ad_checkpoint import checkpoint_name
 
 RematName = Literal["none", "full", "dots", "saved"]
-"""Recompute nothing, all, all but matrix products and attention, or all but the values in a list of
-`SavedName`."""
+"""What is recomputed: nothing, everything, everything except matrix products and attention, or everything
+except the values in a list of `SavedName`."""
 SavedName = Literal["attention", "heads", "inner"]
-"""Attention before its output projection; queries, keys and values; the inside of the feed-forward part."""
+"""The attention output before its projection; queries, keys and values; the inner features of the
+feed-forward network."""
 SAVED: tuple[SavedName, ...] = ("attention", "inner")
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
-def saved(x: Array, name: SavedName) -> Array:
-    """Returns `x` itself, as a value that the policy `"saved"` can keep."""
+def checkpoint_named(x: Array, name: SavedName) -> Array:
+    """Returns `x` itself under a name by which the policy `"saved"` can keep it."""
     return checkpoint_name(x, name)
 
 
-def rematerialised(
+def rematerialize(
     function: FunctionT,
     policy: RematName,
     keep: tuple[SavedName, ...],
     *,
     in_scan: bool,
-    static_argnums: tuple[int, ...] = (),
 ) -> FunctionT:
-    """Returns a function with the same values and gradients, whose backward pass recomputes as told.
+    """Returns a function with the same values and gradients, whose backward pass recomputes by a policy.
 
     Args:
-        function: pure.
+        function: a pure function of pytrees.
         policy: see `RematName`.
         keep: what `"saved"` keeps.
-        in_scan: whether it is the body of a scan, which needs no barrier against undoing the recomputation.
-        static_argnums: arguments that are not arrays.
+        in_scan: whether it is the body of a scan, which needs no barrier against reuse of the values.
     """
     if policy == "none":
         return function
@@ -50,5 +49,5 @@ def rematerialised(
         ),
         "saved": policies.save_only_these_names(*keep),
     }[policy]
-    wrapped = jax.checkpoint(function, policy=chosen, static_argnums=static_argnums, prevent_cse=not in_scan)
+    wrapped = jax.checkpoint(function, policy=chosen, prevent_cse=not in_scan)
     return cast("FunctionT", wrapped)

@@ -69,21 +69,21 @@ def constrain(x: Array, *dims: DimName) -> Array:
     return jax.lax.with_sharding_constraint(x, NamedSharding(mesh, spec(*fitting)))
 
 
-def settled(kernel: Array) -> Array:
+def shard_before_gather(kernel: Array) -> Array:
     """Returns a matrix itself; on a mesh each device's part is made before it travels to the others.
 
     Without this the compiler may gather the parts as they are stored, and then cast, reorder and lay out the
     whole matrix on every device.
     """
-    return kernel if _mesh.get() is None else _settled(kernel)
+    return kernel if _mesh.get() is None else _shard_before_gather(kernel)
 
 
 @jax.custom_vjp
-def _settled(kernel: Array) -> Array:
+def _shard_before_gather(kernel: Array) -> Array:
     return jax.lax.optimization_barrier(kernel)
 
 
-_settled.defvjp(lambda kernel: (_settled(kernel), None), lambda _, grad: (grad,))
+_shard_before_gather.defvjp(lambda kernel: (_shard_before_gather(kernel), None), lambda _, grad: (grad,))
 
 
 def lookup(table: Array, ids: Array) -> Array:

@@ -170,7 +170,7 @@ class PretrainedEncoder(TextEncoderConfig):
         """Returns the encoder with the shapes of its weights, and a tokenizer that knows no word; no file is
         read.
         """
-        return PretrainedTextEncoder(self, self.shapes(), WordlessTokenizer(self.num_tokens))
+        return PretrainedTextEncoder(self, self.shapes(), EmptyTokenizer(self.num_tokens))
 
     def _fitting_folder(self) -> Path:
         """Returns the folder, whose `config.json` has these sizes."""
@@ -204,7 +204,7 @@ class PretrainedEncoder(TextEncoderConfig):
         return folder
 
 
-class WordlessTokenizer:
+class EmptyTokenizer:
     """Gives every prompt one empty row; for programs that are compiled without weights."""
 
     def __init__(self, num_tokens: int) -> None:
