@@ -1,11 +1,8 @@
 """What is read in the text of a compiled program."""
 
-import jax
-import jax.numpy as jnp
 import pytest
 from i1_model.compiled.cycles import estimated_cycles, unestimated_bytes
 from i1_model.compiled.hlo import parse_module
-from i1_model.compiled.products import count_products
 from i1_model.compiled.traffic import axes_of, first_group, traffic
 
 TEXT = """HloModule jit_f, is_scheduled=true
@@ -107,30 +104,3 @@ ENTRY %main.1 (x: f32[64,32]) -> f32[64,32] {
 )
 def test_groups_of_devices_are_named_by_the_axes_they_span(groups, axes):
     assert axes_of(first_group(groups, MESH), MESH) == axes
-
-
-def test_products_in_loops_count_as_often_as_they_run():
-    def chain(x, w):
-        return jax.lax.scan(lambda y, _: (y @ w, None), x, None, length=7)[0]
-
-    x, w = jax.ShapeDtypeStruct((4, 8), jnp.float32), jax.ShapeDtypeStruct((8, 8), jnp.float32)
-    products = count_products(jax.make_jaxpr(chain)(x, w).jaxpr)
-    assert products.flops == 7 * 2 * 4 * 8 * 8
-    assert products.kernels == ()
-
-
-@pytest.mark.parametrize("batch", [1, 2])
-def test_attention_kernels_count_their_products(batch):
-    from i1_model.ops.attention_kernels import splash_attention
-
-    q = jax.ShapeDtypeStruct((batch, 256, 4, 72), jnp.bfloat16)
-    mask = jax.ShapeDtypeStruct((batch, 256), jnp.bool_)
-
-    def loss(q, k, v, mask):
-        return splash_attention(q, k, v, mask).astype(jnp.float32).sum()
-
-    products = count_products(jax.make_jaxpr(jax.grad(loss, argnums=(0, 1, 2)))(q, q, q, mask).jaxpr)
-    assert sorted(kernel.products for kernel in products.kernels) == [2, 5]
-    assert products.flops == pytest.approx(7 * 2 * (batch * 4) * 256 * 256 * 72, rel=0.01)
-    padded = sum(kernel.flops(128) for kernel in products.kernels)
-    assert padded == 7 * 2 * (batch * 4) * 256 * 256 * 128

@@ -11,9 +11,9 @@ import jax
 
 from i1_model.compiled.cycles import KINDS, estimated_cycles, unestimated_bytes
 from i1_model.compiled.hlo import parse_module
-from i1_model.compiled.products import Products, count_products
 from i1_model.compiled.traffic import traffic
 from i1_model.ops.chips import Chip
+from i1_model.ops.flops import Work, count_work
 
 KERNEL_SHARE = 0.5
 """Pallas kernels carry no estimate; they are taken to run at this share of the peak on padded shapes."""
@@ -31,7 +31,7 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
         chip: what it is compiled for.
         mesh: sizes of the axes, in the order in which devices are counted.
     """
-    products = count_products(traced.jaxpr.jaxpr)
+    work = count_work(traced.jaxpr.jaxpr)
     lowered = traced.lower(lowering_platforms=("tpu",))
     begin, begin_cpu = time.perf_counter(), time.process_time()
     try:
@@ -39,7 +39,7 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        return _too_large(error, chip, products)
+        return _too_large(error, chip, work)
     seconds, cpu_seconds = time.perf_counter() - begin, time.process_time() - begin_cpu
     memory = compiled.memory_analysis()
     sizes = {
@@ -57,19 +57,19 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
         "bytes_per_device": sizes,
         "compile_seconds": seconds,
         "compile_cpu_seconds": cpu_seconds,
-        "flops": products.flops,
-        **time_report(compiled, products, chip, mesh),
+        "flops": work.flops,
+        **time_report(compiled, work, chip, mesh),
     }
 
 
-def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str, int]) -> dict[str, Any]:
+def time_report(compiled: Any, work: Work, chip: Chip, mesh: Mapping[str, int]) -> dict[str, Any]:
     """Returns the estimated time of a compiled program and what it is made of."""
     num_devices = 1
     for size in mesh.values():
         num_devices *= size
     module = parse_module(compiled.as_text())
     cycles = estimated_cycles(module)
-    padded = sum(kernel.flops(chip.lanes) for kernel in products.kernels)
+    padded = sum(kernel.flops(chip.lanes) for kernel in work.kernels)
     kernel_seconds = padded / (KERNEL_SHARE * chip.peak)
     seconds = sum(cycles.values()) / chip.clock + kernel_seconds
     sent = traffic(module, mesh)
@@ -83,11 +83,11 @@ def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str
         "estimated": {
             "clock": chip.clock,
             "cycles": {kind: cycles[kind] for kind in KINDS},
-            "kernels": len(products.kernels),
+            "kernels": len(work.kernels),
             "loops_counted_once": sum(instruction.trips is None for instruction, _ in module.running()),
             "kernel_seconds": kernel_seconds,
             "unestimated_seconds": unestimated_bytes(module) / chip.bandwidth,
-            "share_of_peak": products.flops / num_devices / seconds / chip.peak,
+            "share_of_peak": work.flops / num_devices / seconds / chip.peak,
             "collective_bytes": sent,
             "collective_seconds": sum(sent.values()) / chip.links,
         },
@@ -97,14 +97,14 @@ def time_report(compiled: Any, products: Products, chip: Chip, mesh: Mapping[str
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "call", "conditional"}
 
 
-def _too_large(error: Exception, chip: Chip, products: Products) -> dict[str, Any]:
+def _too_large(error: Exception, chip: Chip, work: Work) -> dict[str, Any]:
     """Returns the report of a program whose memory the compiler could not find."""
     match = _TOO_LARGE.search(str(error))
     peak = round(float(match[1]) * _UNITS[match[2]]) if match else None
     return {
         "fits": False,
         "bytes_per_device": {"arguments": None, "temporaries": None, "peak": peak, "limit": chip.memory},
-        "flops": products.flops,
+        "flops": work.flops,
         "bytes_accessed": None,
         "estimated_seconds": None,
         "compile_seconds": None,

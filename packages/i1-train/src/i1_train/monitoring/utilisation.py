@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import resource
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_model.ops.chips import GIB, peak_flops
-from jax.extend import core
+from i1_model.ops.flops import count_flops
 
 from i1_train.config import TrainConfig
 from i1_train.parts import Parts
@@ -62,53 +60,7 @@ def step_flops(config: TrainConfig, parts: Parts, constants: Any) -> float:
         return parts.network.denoiser(params)(latents, time, captions, masks)
 
     inputs = jax.eval_shape(encode, constants, batch)
-    return matrix_flops(encode, constants, batch) + 3 * matrix_flops(denoise, parts.network.shapes, inputs)
-
-
-def matrix_flops(function: Any, *arguments: Any) -> float:
-    """Returns the operations of all matrix products and convolutions of a function, two per multiply-add.
-
-    Bodies of scans count as often as they run. Arguments may be shape structs; nothing is computed.
-    """
-    return _flops_of(jax.make_jaxpr(function)(*arguments).jaxpr)
-
-
-def _flops_of(jaxpr: Any) -> float:
-    return sum(_flops_of_equation(equation) for equation in jaxpr.eqns)
-
-
-def _flops_of_equation(equation: Any) -> float:
-    name, params = equation.primitive.name, equation.params
-    shapes: list[Any] = [getattr(variable.aval, "shape", ()) for variable in equation.invars]
-    if name == "dot_general":
-        contracted = math.prod(shapes[0][axis] for axis in params["dimension_numbers"][0][0])
-        return 2.0 * math.prod(equation.outvars[0].aval.shape) * contracted
-    if name == "conv_general_dilated":
-        kernel, out = shapes[1], params["dimension_numbers"].rhs_spec[0]
-        return 2.0 * math.prod(equation.outvars[0].aval.shape) * math.prod(kernel) / kernel[out]
-    if name.startswith("dot_product_attention"):  # one kernel: (B, T, N, H) and (B, S, N, H)
-        (batch, queries, heads, width), keys = shapes[0], shapes[1][1]
-        return 4.0 * batch * queries * keys * heads * width
-    inner = sum(_flops_of(jaxpr) for jaxpr in _inner(params))
-    if name == "scan":
-        return inner * params["length"]
-    if name == "pallas_call":
-        return inner * math.prod(params["grid_mapping"].grid)
-    if name == "shard_map":  # the program of one device
-        return inner * params["mesh"].size
-    if name == "cond":
-        return max(_flops_of(branch.jaxpr) for branch in params["branches"])
-    return inner
-
-
-def _inner(params: dict[str, Any]) -> Iterator[Any]:
-    """Yields the programs inside an equation; of a function with its own derivative, the function alone."""
-    for value in params.values():
-        for item in value if isinstance(value, (tuple, list)) else (value,):
-            if isinstance(item, core.ClosedJaxpr):
-                yield item.jaxpr
-            elif isinstance(item, core.Jaxpr):
-                yield item
+    return count_flops(encode, constants, batch) + 3 * count_flops(denoise, parts.network.shapes, inputs)
 
 
 def memory() -> dict[str, float]:
