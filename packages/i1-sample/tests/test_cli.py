@@ -103,7 +103,6 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
         (["a star", "--num-images", "0"], "num_images_per_prompt must be an integer of at least 1, got 0"),
         (["a star", "--prompts-file", "absent.txt"], "--prompts-file absent.txt: No such file"),
         (["a star", "--prompts-file", "file"], "holds no prompt"),
-        ([""], "'' is empty: 0 tokens"),
         (["star " * 20], "has 20 tokens, the hash encoder takes at most 12"),
         (["a star", "--dtype", "int8"], "invalid choice: 'int8'"),
     ],

@@ -111,19 +111,57 @@ def test_the_same_word_differs_by_place_and_masked_places_are_not_zero() -> None
 
 
 @pytest.mark.parametrize("prompt", ["", "   ", "\n"])
-def test_an_empty_prompt_is_refused(prompt: str) -> None:
-    with pytest.raises(UserError, match="is empty: 0 tokens, the hash encoder takes 1 to 32; write"):
-        HashEncoder().build().tokenize(["a star", prompt])
+def test_an_empty_prompt_has_no_valid_token(prompt: str) -> None:
+    encoder = HashEncoder().build()
+    tokens = encoder.tokenize(["a star", prompt])
+    np.testing.assert_array_equal(tokens["mask"].sum(axis=1), [2, 0])
+    assert np.isfinite(encoder.encode({}, tokens)).all()
 
 
-def test_a_long_prompt_is_refused_with_its_count() -> None:
-    with pytest.raises(
-        UserError, match=r"'star star .*\.\.\.' has 40 tokens, .* at most 32; shorten it by 8"
-    ):
-        HashEncoder().build().tokenize(["star " * 40])
+@pytest.mark.parametrize(("word", "shown"), [("star ", "star star"), ("🙂", "🙂🙂"), ("été, ", "été, été")])
+def test_a_long_prompt_is_refused_with_its_text_and_the_ways_out(word: str, shown: str) -> None:
+    encoder = HashEncoder(num_tokens=3)
+    prompt = word * 4 if word != "🙂" else '"🙂🙂🙂🙂"'
+    count = len(split_prompt(prompt))
+    with pytest.raises(UserError) as caught:
+        encoder.build().tokenize(["a star", prompt])
+    message = str(caught.value)
+    assert shown in message
+    assert f"has {count} tokens, the hash encoder takes at most 3: shorten it by {count - 3} (" in message
+    # Each of the three ways out works.
+    kept = encoder.build().tokenize([" ".join(text for text, _ in split_prompt(prompt)[:3]).replace('"', "")])
+    assert kept["mask"].any()
+    assert HashEncoder(num_tokens=count).build().tokenize([prompt])["mask"].all()
+    assert "truncation=true" in message
+    assert HashEncoder(num_tokens=3, truncation=True).build().tokenize([prompt])["mask"].all()
 
 
-@pytest.mark.parametrize(("field", "value"), [("width", 24), ("width", 0), ("num_tokens", 0)])
+def test_truncation_keeps_the_first_tokens_and_warns(caplog: pytest.LogCaptureFixture) -> None:
+    whole = HashEncoder(num_tokens=8).build().tokenize(['say "abcd" now'])
+    assert not caplog.records
+    cut = HashEncoder(num_tokens=5, truncation=True).build().tokenize(['say "abcd" now', "a"])
+    for name in ("ids", "mask", "spelling"):
+        np.testing.assert_array_equal(cut[name][0], whole[name][0, :5])
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "1 of 2 prompts cut to 5 tokens; most was lost, 3 tokens, by 'say \"abcd\" now'"
+    )
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_the_budget_itself_is_allowed(count: int) -> None:
+    prompt = " ".join(["star"] * count)
+    if count == 3:
+        assert HashEncoder(num_tokens=3).build().tokenize([prompt])["mask"].all()
+    else:
+        with pytest.raises(UserError, match="has 4 tokens"):
+            HashEncoder(num_tokens=3).build().tokenize([prompt])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("width", 24), ("width", 0), ("width", 2**16 + 16), ("num_tokens", 0), ("num_tokens", 2**16 + 1)],
+)
 def test_bad_fields_are_refused(field: str, value: int) -> None:
     with pytest.raises(UserError, match=f"{field} must be .* got {value}"):
         HashEncoder(**{field: value})

@@ -35,13 +35,24 @@ def test_only_the_prompt_is_cut_and_the_loss_is_said(tokenizer, caplog):
     ]
 
 
+def test_without_truncation_a_long_prompt_is_refused(tokenizer):
+    strict = PromptTokenizer(tokenizer, 4, before=[9], after=[1], truncation=False)
+    assert strict(["a red"])["mask"].all()
+    with pytest.raises(UserError) as caught:
+        strict(["a red", "a red circle"])
+    assert str(caught.value) == (
+        "prompt 'a red circle' has 3 tokens, the text encoder takes at most 2: shorten it, set num_tokens "
+        "higher, or set truncation=true to cut it"
+    )
+
+
 def test_no_warning_without_loss(tokenizer, caplog):
     PromptTokenizer(tokenizer, 3)(["a red circle"])
     assert not caplog.messages
 
 
 def test_no_room_for_a_prompt(tokenizer):
-    with pytest.raises(UserError, match="num_tokens 2 leaves no room for a prompt beside 2 fixed tokens"):
+    with pytest.raises(UserError, match="num_tokens 2 leaves no room for a prompt besides 2 fixed tokens"):
         PromptTokenizer(tokenizer, 2, before=[9], after=[1])
 
 

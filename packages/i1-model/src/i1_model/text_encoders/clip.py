@@ -75,7 +75,12 @@ class CLIPEncoder(BiasedEncoder):
     def make_tokenizer(self, tokenizer: Any) -> PromptTokenizer:
         """Returns what turns prompts into ids, given a `tokenizers.Tokenizer`."""
         return PromptTokenizer(
-            tokenizer, self.num_tokens, before=[self.start_id], after=[self.end_id], pad_id=self.pad_id
+            tokenizer,
+            self.num_tokens,
+            before=[self.start_id],
+            after=[self.end_id],
+            pad_id=self.pad_id,
+            truncation=self.truncation,
         )
 
     def encode(self, params: Any, tokens: Tokens) -> jax.Array:

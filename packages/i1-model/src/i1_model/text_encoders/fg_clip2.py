@@ -99,7 +99,12 @@ class FGCLIP2Encoder(BiasedEncoder):
     def make_tokenizer(self, tokenizer: Any) -> PromptTokenizer:
         """Returns what turns prompts into ids, given a `tokenizers.Tokenizer`."""
         return PromptTokenizer(
-            tokenizer, self.num_tokens, after=[self.end_id], pad_id=self.pad_id, lower_case=True
+            tokenizer,
+            self.num_tokens,
+            after=[self.end_id],
+            pad_id=self.pad_id,
+            lower_case=True,
+            truncation=self.truncation,
         )
 
     def encode(self, params: Any, tokens: Tokens) -> jax.Array:

@@ -1,4 +1,4 @@
-"""A fixed text encoder without weights: hashed words, spelled quotations, sinusoidal positions."""
+"""A fixed text encoder without parameters: hashed words, spelled quotations, sinusoidal positions."""
 
 from __future__ import annotations
 
@@ -16,10 +16,13 @@ import numpy as np
 from i1_hooks import UserError
 
 from i1_model.text_encoders.base import TextEncoderConfig, Tokens
+from i1_model.text_encoders.tokenizer import shorten, warn_truncated
 
 _QUOTED = re.compile('["“”]([^"“”]*)["“”]')
 _PIECE = re.compile(r"[A-Za-z0-9\x80-\U0010ffff]+(?:['’-][A-Za-z0-9\x80-\U0010ffff]+)*|[\x21-\x7e]")
 _SLOWEST = 1 / 64
+MAX_TOKENS = 2**16
+MAX_WIDTH = 2**16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,31 +30,36 @@ class HashEncoder(TextEncoderConfig):
     """Configuration of the hash encoder.
 
     Attributes:
-        num_tokens: the token budget; a longer prompt is an error.
-        width: channels of one embedding, a positive multiple of 16; a quarter of them carries positions.
+        num_tokens: the token budget of a prompt.
+        width: channels of one embedding, a positive multiple of 16; a quarter of them holds positions.
+        truncation: whether a prompt of more tokens is cut to the budget, with a warning; otherwise it is an
+            error.
     """
 
     num_tokens: int = 32
     width: int = 128
+    truncation: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_tokens < 1:
-            raise UserError(f"hash encoder: num_tokens must be at least 1, got {self.num_tokens}")
-        if self.width < 16 or self.width % 16:
-            raise UserError(f"hash encoder: width must be a positive multiple of 16, got {self.width}")
+        if not 1 <= self.num_tokens <= MAX_TOKENS:
+            raise UserError(f"hash encoder: num_tokens must be from 1 to {MAX_TOKENS}, got {self.num_tokens}")
+        if not 16 <= self.width <= MAX_WIDTH or self.width % 16:
+            raise UserError(
+                f"hash encoder: width must be a positive multiple of 16 up to {MAX_WIDTH}, got {self.width}"
+            )
 
     def build(self) -> HashTextEncoder:
-        """Returns the encoder; it has no weights to load."""
+        """Returns the encoder; it has no files to load."""
         return HashTextEncoder(self)
 
 
 class HashTextEncoder:
-    """Embeds each token as hashed channels beside its positions; the same on every machine and Python.
+    """Embeds each token as hashed channels followed by its positions, equal on every machine and Python.
 
     Words are lower-cased and punctuation marks are tokens of their own. Text inside double quotes is spelled:
     one token per character, its case kept. The first three quarters of the channels are a uniform hash of
-    (token, channel) with unit variance; the rest are sinusoids of unit mean square, one half of the position
-    in the prompt, the other of the position inside the quotation (0 outside).
+    (token, channel) with unit variance. The rest are sinusoids of unit mean square: one half of the position
+    in the prompt, the other half of the position inside the quotation (0 outside).
     """
 
     def __init__(self, config: HashEncoder) -> None:
@@ -62,51 +70,46 @@ class HashTextEncoder:
         """Turns prompts into token ids.
 
         Args:
-            prompts: one or more prompts.
+            prompts: any number of prompts. An empty one has no valid token.
 
         Returns:
             `ids` (B, T) uint32, `mask` (B, T) bool, and `spelling` (B, T) int32: the place 1, 2, ... inside a
             quotation, 0 elsewhere.
 
         Raises:
-            UserError: for a prompt without any token or with more than `num_tokens`.
+            UserError: for a prompt of more than `num_tokens` tokens, unless `truncation` is set.
         """
+        limit = self.config.num_tokens
         shape = (len(prompts), self.config.num_tokens)
         ids, mask = np.zeros(shape, np.uint32), np.zeros(shape, bool)
         spelling = np.zeros(shape, np.int32)
+        lost: list[int] = []
         for row, prompt in enumerate(prompts):
             pieces = split_prompt(prompt)
-            self._check(prompt, len(pieces))
+            lost.append(max(0, len(pieces) - limit))
+            if lost[-1] and not self.config.truncation:
+                raise UserError(
+                    f"prompt {shorten(prompt)!r} has {len(pieces)} tokens, the hash encoder takes at most "
+                    f"{limit}: shorten it by {lost[-1]} (a word, a punctuation mark and each quoted character are one "
+                    "token), set num_tokens higher, or set truncation=true to cut long prompts"
+                )
+            pieces = pieces[:limit]
             ids[row, : len(pieces)] = [token_id(text, place > 0) for text, place in pieces]
             spelling[row, : len(pieces)] = [place for _, place in pieces]
             mask[row, : len(pieces)] = True
+        warn_truncated(prompts, lost, limit)
         return {"ids": ids, "mask": mask, "spelling": spelling}
-
-    def _check(self, prompt: str, count: int) -> None:
-        limit = self.config.num_tokens
-        shown = prompt if len(prompt) <= 80 else prompt[:77] + "..."
-        if count == 0:
-            raise UserError(
-                f"prompt {shown!r} is empty: 0 tokens, the hash encoder takes 1 to {limit}; "
-                "write at least one word"
-            )
-        if count > limit:
-            raise UserError(
-                f"prompt {shown!r} has {count} tokens, the hash encoder takes at most {limit}; "
-                f"shorten it by {count - limit} "
-                "(a word, a punctuation mark and each quoted character are one token)"
-            )
 
     def encode(self, params: Any, tokens: Tokens) -> jax.Array:
         """Embeds token ids.
 
         Args:
-            params: unused, the encoder has no weights.
+            params: not read, since the encoder has no parameters.
             tokens: what `tokenize` returned.
 
         Returns:
-            (B, T, W) float32; a masked position holds the embedding of id 0, never zeros, whose gradient
-            through a normalisation is without bound.
+            (B, T, W) float32. A masked position holds the embedding of id 0; the gradient of a normalisation
+            at zeros would have no bound.
         """
         del params
         ids = jnp.asarray(tokens["ids"], jnp.uint32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from i1_model.text_encoders.tokenizer import PromptTokenizer, read_tokenizer
 from i1_model.text_encoders.weights import Layout, check_weights, load_weights, shapes
 
 CONFIG_FILE = "config.json"
+_LARGEST = 2**24
+"""Largest size or id in a configuration."""
 ConfigT = TypeVar("ConfigT", bound="PretrainedEncoder")
 
 
@@ -31,9 +34,11 @@ class PretrainedEncoder(TextEncoderConfig):
         path: folder with `config.json`, safetensors and `tokenizer.json`, as downloaded from `repository`.
         repository: where the weights are published, a repository on huggingface.co.
         dtype: of the loaded weights and of the computation.
-        num_tokens: the token budget; a longer prompt is cut, with a warning.
+        num_tokens: the token budget of a prompt.
         width: channels of one embedding.
         pad_id: the id that fills a row.
+        truncation: whether a longer prompt is cut to the budget with a warning, as the published encoders do;
+            otherwise it is an error.
     """
 
     path: str | None = None
@@ -42,6 +47,7 @@ class PretrainedEncoder(TextEncoderConfig):
     num_tokens: int
     width: int
     pad_id: int = 0
+    truncation: bool = True
 
     licence: ClassVar[str]
     """What one accepts before downloading."""
@@ -51,10 +57,16 @@ class PretrainedEncoder(TextEncoderConfig):
     ignored: ClassVar[str] = r"(?!)"
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, int) and not isinstance(value, bool) and value < (field.name != "pad_id"):
-                raise UserError(f"{type(self).__name__}: {field.name} must be positive, got {value}")
+        for name, value in dataclasses.asdict(self).items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue
+            smallest = 0 if name == "pad_id" else 1
+            if isinstance(value, int) and not smallest <= value <= _LARGEST:
+                raise UserError(
+                    f"{type(self).__name__}: {name} must be positive and at most {_LARGEST}, got {value}"
+                )
+            if isinstance(value, float) and not 0 < value < math.inf:
+                raise UserError(f"{type(self).__name__}: {name} must be positive and finite, got {value}")
 
     @classmethod
     def preset(cls: type[ConfigT], name: str, **fields: Any) -> ConfigT:
@@ -116,7 +128,7 @@ class PretrainedEncoder(TextEncoderConfig):
 
     def make_tokenizer(self, tokenizer: Any) -> PromptTokenizer:
         """Returns what turns prompts into ids, given a `tokenizers.Tokenizer`."""
-        return PromptTokenizer(tokenizer, self.num_tokens, pad_id=self.pad_id)
+        return PromptTokenizer(tokenizer, self.num_tokens, pad_id=self.pad_id, truncation=self.truncation)
 
     def shapes(self) -> Any:
         """Returns the parameters' shapes, a tree of `jax.ShapeDtypeStruct`, without any weights."""

@@ -77,7 +77,13 @@ class Qwen3Encoder(GroupedEncoder):
             tokenizer.encode(text, add_special_tokens=False).ids for text in (system, self.before, self.after)
         )
         return PromptTokenizer(
-            tokenizer, self.num_tokens, before=before, after=after, pad_id=self.pad_id, dropped=dropped
+            tokenizer,
+            self.num_tokens,
+            before=before,
+            after=after,
+            pad_id=self.pad_id,
+            dropped=dropped,
+            truncation=self.truncation,
         )
 
     def encode(self, params: Any, tokens: Tokens) -> jax.Array:

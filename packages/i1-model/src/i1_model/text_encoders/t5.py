@@ -126,7 +126,9 @@ class T5Encoder(PretrainedEncoder):
 
     def make_tokenizer(self, tokenizer: Any) -> PromptTokenizer:
         """Returns what turns prompts into ids, given a `tokenizers.Tokenizer`."""
-        return PromptTokenizer(tokenizer, self.num_tokens, after=[self.end_id], pad_id=self.pad_id)
+        return PromptTokenizer(
+            tokenizer, self.num_tokens, after=[self.end_id], pad_id=self.pad_id, truncation=self.truncation
+        )
 
     def encode(self, params: Any, tokens: Tokens) -> jax.Array:
         """Embeds tokens; pure and jittable.
