@@ -90,8 +90,8 @@ class HashTextEncoder:
             if lost[-1] and not self.config.truncation:
                 raise UserError(
                     f"prompt {shorten(prompt)!r} has {len(pieces)} tokens, the hash encoder takes at most "
-                    f"{limit}: shorten it by {lost[-1]} (a word, a punctuation mark and each quoted character are one "
-                    "token), set num_tokens higher, or set truncation=true to cut long prompts"
+                    f"{limit}: shorten it by {lost[-1]} (a word, a punctuation mark and each quoted character "
+                    "are one token), set num_tokens higher, or set truncation=true to cut long prompts"
                 )
             pieces = pieces[:limit]
             ids[row, : len(pieces)] = [token_id(text, place > 0) for text, place in pieces]

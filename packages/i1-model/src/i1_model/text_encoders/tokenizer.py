@@ -74,8 +74,9 @@ class PromptTokenizer:
             lost.append(max(0, len(encoding.ids) - self.room))
             if lost[-1] and not self.truncation:
                 raise UserError(
-                    f"prompt {shorten(prompts[row])!r} has {len(encoding.ids)} tokens, the text encoder takes "
-                    f"at most {self.room}: shorten it, set num_tokens higher, or set truncation=true to cut it"
+                    f"prompt {shorten(prompts[row])!r} has {len(encoding.ids)} tokens, the text encoder "
+                    f"takes at most {self.room}: shorten it, set num_tokens higher, or set truncation=true "
+                    "to cut it"
                 )
             row_ids = [*self.before, *encoding.ids[: self.room], *self.after]
             ids[row, : len(row_ids)] = row_ids
