@@ -90,7 +90,7 @@ class HashTextEncoder:
             if lost[-1] and not self.config.truncation:
                 raise UserError(
                     f"prompt {shorten(prompt)!r} has {len(pieces)} tokens, the hash encoder takes at most "
-                    f"{limit}: shorten it by {lost[-1]} (a word, a punctuation mark and each quoted character "
+                    f"{limit}: shorten it by {lost[-1]} (a word, a mark and each quoted character "
                     "are one token), set num_tokens higher, or set truncation=true to cut long prompts"
                 )
             pieces = pieces[:limit]
