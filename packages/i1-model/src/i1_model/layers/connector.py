@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
 from i1_model.layers.feed_forward import FeedForwardName, make_feed_forward
 from i1_model.layers.norms import NormName, make_norm
@@ -36,7 +37,7 @@ class ConnectorBlock(nnx.Module):
         self.norm2 = make_norm(norm, width)
         self.mlp = make_feed_forward(feed_forward, width, mlp_ratio, key_mlp)
 
-    def __call__(self, x: Array, implementation: AttentionName) -> Array:
+    def __call__(self, x: Float[Array, "B S W"], implementation: AttentionName) -> Float[Array, "B S W"]:
         """Maps (B, S, width) to (B, S, width)."""
         x = x + self.attn(self.norm1(x), implementation=implementation)
         return x + self.mlp(self.norm2(x))
@@ -70,7 +71,9 @@ class Connector(nnx.Module):
 
         self.stacked = jax.vmap(make)(jax.random.split(key, num_blocks))
 
-    def __call__(self, x: Array, implementation: AttentionName = "auto") -> Array:
+    def __call__(
+        self, x: Float[Array, "B S W"], implementation: AttentionName = "auto"
+    ) -> Float[Array, "B S W"]:
         """Maps (B, S, width) to (B, S, width)."""
         for block in unstack(self.stacked):
             x = block(x, implementation)

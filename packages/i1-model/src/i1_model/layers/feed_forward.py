@@ -60,7 +60,7 @@ class GeluMLP(nnx.Module):
     """`fc2(gelu(fc1(x)))` with the tanh approximation of GELU and inner width `int(width ratio)`."""
 
     def __init__(self, width: int, ratio: float, key: Array) -> None:
-        inner = _inner_width(width, ratio, 1)
+        inner = _inner_width(width, ratio, 1.0)
         key_in, key_out = jax.random.split(key)
         self.fc1 = Linear(width, inner, key_in)
         self.fc2 = Linear(inner, width, key_out)

@@ -1,4 +1,4 @@
-"""The low-rank addition to an affine map (LoRA)."""
+"""The low-rank addition to a linear layer (LoRA)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
 
 class LowRank(nnx.Module):
@@ -17,10 +18,10 @@ class LowRank(nnx.Module):
     ArXiv 2106.09685, without dropout.
 
     Args:
-        shape: of the kernel it adds to, (in, out), with any leading layer axes.
+        shape: shape of the kernel that it adds to, (in, out), with any leading layer axes.
         rank: columns of A.
         scale: alpha / rank.
-        key: random key of A, which is uniform within `1 / sqrt(in)` of zero. Parameters are float32.
+        key: random key of A, which is uniform within `1 / sqrt(in)` of zero; A and B are float32.
     """
 
     def __init__(self, shape: tuple[int, ...], rank: int, scale: float, key: Array) -> None:
@@ -30,12 +31,14 @@ class LowRank(nnx.Module):
         self.b = nnx.Param(jnp.zeros((*layers, rank, out_width), jnp.float32))
         self.scale = scale
 
-    def __call__(self, x: Array, columns: Callable[[Array], Array] = lambda b: b) -> Array:
+    def __call__(
+        self, x: Float[Array, "*S I"], columns: Callable[[Array], Array] = lambda b: b
+    ) -> Float[Array, "*S O"]:
         """Maps (..., in) to (..., out).
 
         Args:
-            x: the input of the affine map.
-            columns: picks or reorders the last axis of B, where the kernel's columns are.
+            x: the input of the linear layer.
+            columns: selects or reorders the last axis of B, as the layer does with the columns of its kernel.
         """
         narrow = jnp.dot(x, self.a[...].astype(x.dtype)) * jnp.asarray(self.scale, x.dtype)
         return jnp.dot(narrow, columns(self.b[...]).astype(x.dtype))

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from jaxtyping import Bool, Float
 
 
 class RotaryTable(NamedTuple):
@@ -46,7 +47,7 @@ def grid_coordinates(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def joint_table(
-    mask: Array,
+    mask: Bool[Array, "B L"],
     grid: tuple[int, int],
     axes: tuple[int, int, int],
     lengths: tuple[int, int, int],
@@ -56,9 +57,9 @@ def joint_table(
 ) -> RotaryTable:
     """Returns the table of [image, text] tokens, three axes (sequence, row, column).
 
-    Text token i sits at (i, 0, 0) and every image token at (number of valid text tokens, row, column). A
-    masked text token is put at its index as well: nothing reads it. Positions beyond a table's length are
-    clipped.
+    Text token i has the position (i, 0, 0), and every image token (number of valid text tokens, row, column).
+    A masked text token also has its index as its position, which nothing reads. Positions beyond a table's
+    length are clipped.
 
     Args:
         mask: (B, L) bool, the valid text tokens.
@@ -110,14 +111,14 @@ def grid_table(grid: tuple[int, int], head_dim: int, *, theta: float, scale: flo
     return RotaryTable(jnp.asarray(np.cos(table))[None], jnp.asarray(np.sin(table))[None])
 
 
-def pairs_to_halves(x: Array) -> Array:
+def pairs_to_halves(x: Float[Array, "*S D"]) -> Float[Array, "*S D"]:
     """Reorders the last axis from (pair, member) to (member, pair)."""
     paired = x.reshape(*x.shape[:-1], x.shape[-1] // 2, 2)
     return jnp.swapaxes(paired, -1, -2).reshape(x.shape)
 
 
-def rotate(x: Array, table: RotaryTable) -> Array:
-    """Rotates queries or keys in float32; the dtype comes back.
+def rotate(x: Float[Array, "B S N D"], table: RotaryTable) -> Float[Array, "B S N D"]:
+    """Rotates queries or keys; computed in float32, returned in the dtype of `x`.
 
     Args:
         x: (B, S, heads, head_dim) in half order.

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Bool, Float
 
 from i1_model.layers.linear import Linear, affine
 from i1_model.layers.norms import Norm, NormName, make_norm
@@ -13,26 +14,31 @@ from i1_model.layers.rope import RotaryTable, pairs_to_halves, rotate
 from i1_model.ops.attention import AttentionName, attention
 
 
-def split_heads(x: Array, num_heads: int) -> Array:
+def split_heads(x: Float[Array, "B S W"], num_heads: int) -> Float[Array, "B S N D"]:
     """Turns (B, S, W) into (B, S, heads, W / heads)."""
     return x.reshape(*x.shape[:-1], num_heads, x.shape[-1] // num_heads)
 
 
-def merge_heads(x: Array) -> Array:
+def merge_heads(x: Float[Array, "B S N D"]) -> Float[Array, "B S W"]:
     """Turns (B, S, heads, D) into (B, S, heads D)."""
     return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
 
 
 def project_heads(
-    linear: Linear, x: Array, num_heads: int, parts: slice = slice(None), *, rotary: bool
-) -> list[Array]:
-    """Applies a fused projection and cuts it into heads.
+    linear: Linear,
+    x: Float[Array, "B S W"],
+    num_heads: int,
+    parts: slice = slice(None),
+    *,
+    rotary: bool,
+) -> list[Float[Array, "B S N D"]]:
+    """Applies a fused projection and splits its output into heads.
 
     Args:
         linear: its output is (query, key, value), each `width` wide, heads inside.
         x: (B, S, width).
         num_heads: number of heads.
-        parts: which of the three are computed.
+        parts: the slice of the three that is computed.
         rotary: whether query and key are returned in half order (see `i1_model.layers.rope`).
 
     Returns:
@@ -62,10 +68,15 @@ def _reorder(columns: Array, num_heads: int, width: int) -> Array:
     return pairs_to_halves(heads).reshape(columns.shape)
 
 
-def normalise_heads(norm: Norm | None, x: Array, *, rotary: bool) -> Array:
+def normalise_heads(
+    norm: Norm | None, x: Float[Array, "B S N D"], *, rotary: bool
+) -> Float[Array, "B S N D"]:
     """Normalises queries or keys (B, S, heads, head_dim) over head_dim.
 
-    `rotary` says that they are in half order.
+    Args:
+        norm: None returns `x` itself.
+        x: queries or keys.
+        rotary: whether they are in half order.
     """
     if norm is None:
         return x
@@ -76,11 +87,11 @@ class SelfAttention(nnx.Module):
     """Self-attention with a fused projection, per-head query and key norms, and rotary positions.
 
     Args:
-        width: of the tokens.
+        width: features of a token.
         num_heads: number of heads.
+        key: random key.
         norm: kind of the query and key norms.
         qk_norm: whether queries and keys are normalised.
-        key: random key.
     """
 
     def __init__(self, width: int, num_heads: int, key: Array, *, norm: NormName, qk_norm: bool) -> None:
@@ -93,20 +104,20 @@ class SelfAttention(nnx.Module):
 
     def __call__(
         self,
-        x: Array,
+        x: Float[Array, "B S W"],
         *,
-        mask: Array | None = None,
+        mask: Bool[Array, "B S"] | None = None,
         table: RotaryTable | None = None,
         num_queries: int | None = None,
         implementation: AttentionName = "auto",
-    ) -> Array:
+    ) -> Float[Array, "B Q W"]:
         """Attends from the first `num_queries` tokens (all by default) to all tokens.
 
         Args:
             x: (B, S, width).
             mask: (B, S) bool, the keys that may be attended; None for all.
             table: rotary positions; None for none.
-            num_queries: number of leading tokens whose output is wanted.
+            num_queries: number of leading tokens whose output is computed.
             implementation: see `i1_model.ops.attention.attention`.
 
         Returns:

@@ -7,13 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
 from i1_model.layers.linear import Linear
 
 NUM_FREQUENCY_FEATURES = 256
 
 
-def sinusoidal_time(time: Array, dim: int) -> Array:
+def sinusoidal_time(time: Float[Array, " B"], dim: int) -> Float[Array, "B D"]:
     """Returns `[cos(t f), sin(t f)]` with `f_i = 10000^(-i / half)`, float32 (B, dim).
 
     An odd `dim` ends in a zero.
@@ -33,6 +34,6 @@ class TimeEmbedder(nnx.Module):
         self.linear1 = Linear(NUM_FREQUENCY_FEATURES, width, key_in)
         self.linear2 = Linear(width, width, key_out)
 
-    def __call__(self, time: Array) -> Array:
+    def __call__(self, time: Float[Array, " B"]) -> Float[Array, "B W"]:
         """Maps times (B,) to (B, width) float32."""
         return self.linear2(jax.nn.silu(self.linear1(sinusoidal_time(time, NUM_FREQUENCY_FEATURES))))

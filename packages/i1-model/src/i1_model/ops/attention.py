@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from i1_hooks import UserError, unknown
 from jax import Array
+from jaxtyping import Bool, Float
 
 from i1_model.ops import attention_bfloat16
 from i1_model.ops.chips import CHIPS
@@ -17,18 +18,22 @@ from i1_model.ops.target import active_chip, active_platform
 
 AttentionName = Literal["auto", "xla", "plain", "cudnn", "splash", "rows"]
 PLAIN_BYTES = 64 * 2**20
-"""Logits up to this size are held as a whole."""
+"""Logits up to this size are computed as a whole."""
 BLOCK_BYTES = 8 * 2**20
-"""Larger ones are computed in blocks of queries of about this size."""
+"""Larger logits are computed in blocks of queries of about this size."""
 KERNEL_LENGTH = 512
-"""On TPU `auto` takes a Pallas kernel from this number of keys on,"""
+"""Smallest number of keys for which `"auto"` takes a Pallas kernel on TPU."""
 KERNEL_HEAD = 256
-"""and up to this head width."""
+"""Largest head width for which `"auto"` takes a Pallas kernel on TPU."""
 
 
 def attention(
-    q: Array, k: Array, v: Array, mask: Array | None = None, implementation: AttentionName = "auto"
-) -> Array:
+    q: Float[Array, "B S N D"],
+    k: Float[Array, "B T N D"],
+    v: Float[Array, "B T N D"],
+    mask: Bool[Array, "B T"] | None = None,
+    implementation: AttentionName = "auto",
+) -> Float[Array, "B S N D"]:
     """Returns `softmax(q k^T / sqrt(D)) v` per head, the softmax in float32.
 
     Masked keys are excluded; a row whose keys are all masked attends to all of them uniformly.
@@ -50,12 +55,14 @@ def attention(
         UserError: for an unknown implementation, or one that this platform or dtype cannot run.
     """
     q, k, v = (checkpoint_named(x, "heads") for x in (q, k, v))
-    run = _attention if active_mesh() is None else _cut_attention
+    run = _attention if active_mesh() is None else _sharded_attention
     return checkpoint_named(run(q, k, v, mask, implementation), "attention")
 
 
-def _cut_attention(q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName) -> Array:
-    """Runs every device's queries and heads against all keys."""
+def _sharded_attention(
+    q: Array, k: Array, v: Array, mask: Array | None, implementation: AttentionName
+) -> Array:
+    """Runs the attention of each device: its queries and heads against all keys."""
     batch: DimName = "batch" if q.shape[0] % axis_size("batch") == 0 else None
     rows: DimName = "context" if q.shape[1] % axis_size("context") == 0 else None
     heads: DimName = "tensor" if q.shape[2] % axis_size("tensor") == 0 else None

@@ -18,7 +18,7 @@ LOWEST = jnp.finfo(jnp.float32).min
 
 
 def supports(q: Array, k: Array) -> bool:
-    """Says whether this takes queries (B, S, heads, D) and keys (B, T, heads, D)."""
+    """Returns whether `attend` computes queries (B, S, heads, D) and keys (B, T, heads, D) of this kind."""
     batch, num_queries, heads, width = q.shape
     long = min(num_queries, k.shape[1], width) >= WIDTH
     return multiplies_bfloat16(q) and q.dtype == k.dtype and batch * heads > 1 and long

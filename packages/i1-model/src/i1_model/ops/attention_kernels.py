@@ -11,12 +11,12 @@ from jax import Array
 from i1_model.ops.chips import CHIPS
 
 SMALL_BLOCK = 512
-"""Longest block of queries or keys of the splash kernel on chips that nothing is known of."""
+"""Longest block of queries or keys of the splash kernel on chips that are not in `CHIPS`."""
 _LANES = 128
 
 
 def longest_block(chip: str) -> int:
-    """Returns how long a block of queries or keys of the splash kernel may be on a generation of TPUs."""
+    """Returns the longest block of queries or keys of the splash kernel on a generation of TPUs."""
     return CHIPS[chip].attention_block if chip in CHIPS else SMALL_BLOCK
 
 
@@ -58,8 +58,8 @@ def splash_attention(
         k: (B, T, heads, D).
         v: (B, T, heads, D).
         mask: (B, T) bool or None.
-        longest_block: of queries or keys, a multiple of 128.
-        interpret: run the kernel's operations one by one on any platform, for tests.
+        longest_block: longest block of queries or keys, a multiple of 128.
+        interpret: whether the operations of the kernel run one by one on any platform, for tests.
     """
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_kernel as kernel
     from jax.experimental.pallas.ops.tpu.splash_attention import splash_attention_mask as masks
@@ -105,7 +105,7 @@ def equal_block(length: int, longest: int) -> int:
 
     Args:
         length: number of tokens.
-        longest: largest size, a multiple of 128.
+        longest: the largest block, a multiple of 128.
     """
     num_blocks = -(-length // longest)
     return -(-length // (num_blocks * _LANES)) * _LANES
@@ -117,7 +117,10 @@ def _pad_tokens(x: Array, multiple: int) -> Array:
 
 
 def make_empty_rows_uniform(q: Array, mask: Array | None) -> tuple[Array, Array | None]:
-    """Makes rows without any valid key uniform without a kernel's help: zero queries, every key valid."""
+    """Returns queries and a mask with which a row without a valid key attends to all keys uniformly.
+
+    Its queries become zero and all its keys valid, so that every kernel computes it.
+    """
     if mask is None:
         return q, None
     any_valid = jnp.any(mask, axis=1)

@@ -20,13 +20,13 @@ from i1_model.ops.remat import checkpoint_named
 
 LANES = 128
 LOGITS_BYTES = 5 * 2**20
-"""Logits of one block of queries; the backward pass holds a few arrays of this size."""
+"""Size of the logits of one block of queries; the backward pass holds a few arrays of this size."""
 MOST_KEYS = 8192
-"""Up to here keys, values and their gradients of a head fit beside the logits."""
+"""Largest number of keys whose keys, values and gradients of a head fit into memory besides the logits."""
 _VMEM_BYTES = 64 * 2**20
 _MANY_HEADS = 4
 _BLOCK_COST = 64
-"""A block is taken to cost as much as so many queries beside its own."""
+"""The cost of a block besides its queries, in queries."""
 _MASKED = -1e30
 
 
@@ -40,7 +40,7 @@ def rows_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interpre
         k: (B, T, heads, D), T at most `MOST_KEYS`.
         v: (B, T, heads, D).
         mask: (B, T) bool or None.
-        interpret: run the kernel's operations one by one on any platform, for tests.
+        interpret: whether the operations of the kernel run one by one on any platform, for tests.
     """
     num_queries, num_keys = q.shape[1], k.shape[1]
     if mask is None:
@@ -57,7 +57,7 @@ def rows_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interpre
 
 
 def query_block(num_queries: int, num_keys: int) -> int:
-    """Returns how many queries a block holds, of the sizes whose logits fit: little padding, few blocks."""
+    """Returns the number of queries of a block, whose logits fit: little padding and few blocks."""
     sizes = [size for size in (512, 384, 256, 128) if 4 * size * num_keys <= LOGITS_BYTES]
     return min(sizes, key=lambda size: -(-num_queries // size) * (size + _BLOCK_COST))
 
