@@ -151,7 +151,8 @@ def examine(checkout: Path, folder: Path, environment: Mapping[str, str], model:
     report = folder / "goldens.xml"
     tests = [str(python), "-m", "pytest", "-q", "-m", "golden", f"--junitxml={report}"]
     tested = _attempt(lambda: _run(tests, environment, checkout, allowed=(0, 1)))
-    found["goldens"] = _then(tested, lambda: read_outcomes(report))
+    outcomes = found["goldens"] = _then(tested, lambda: read_outcomes(report))
+    found["number of goldens"] = _then(outcomes, lambda: count_outcomes(outcomes))
     return found
 
 
@@ -256,9 +257,16 @@ def read_outcomes(report: Path) -> dict[str, int]:
         )
     if not outcomes["passed"]:
         raise ValueError("no test marked golden passed")
-    counts = {outcome: len(names) for outcome, names in outcomes.items()}
     names = Counter(f"{name} {outcome}" for outcome, names in outcomes.items() for name in names)
-    return {**counts, **dict(sorted(names.items()))}
+    return dict(sorted(names.items()))
+
+
+def count_outcomes(outcomes: Mapping[str, int]) -> dict[str, int]:
+    """Returns how many tests had each outcome."""
+    counts: Counter[str] = Counter()
+    for name, count in outcomes.items():
+        counts[name.rpartition(" ")[2]] += count
+    return dict(sorted(counts.items()))
 
 
 def _attempt(compute: Callable[[], Any]) -> Any:
