@@ -88,7 +88,8 @@ def evaluate(
         >>> import numpy as np
         >>> def empty(texts):
         ...     return np.full((len(texts), 64, 64, 3), 230, np.uint8)
-        >>> evaluate(empty, images_per_category=1, seed=0)["seen"]["score"]
+        >>> seen = evaluate(empty, images_per_category=1, seed=0)["seen"]
+        >>> seen["score"]
         0.0
     """
     asked = scenes_prompts(images_per_category, seed, splits)
