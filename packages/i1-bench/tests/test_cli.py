@@ -53,9 +53,12 @@ def test_prompts_are_written_for_other_systems(tmp_path, pictures):
         (["scenes", "--output", "x", "--images-per-category", "0"], "images-per-category 0"),
         (["scenes", "--output", "x", "--images-per-category", "many"], "invalid int value: 'many'"),
         (["scenes", "--output", "x", "--seed", "-1"], "--seed -1"),
-        (["scenes", "--output", "x", "--batch-size", "0"], "--batch-size 0"),
+        (["scenes", "--output", "x", "--batch-size", "0"], "batch_size must be an integer of at least 1"),
         (["scenes", "--output", "x", "--images", "absent"], "absent: no such folder"),
-        (["scenes", "--output", "x", "--images", ".", "--steps", "3"], "--steps does not apply"),
+        (
+            ["scenes", "--output", "x", "--images", ".", "--steps", "3"],
+            "--steps does not apply to existing pictures",
+        ),
         (["scenes", "--output", "x", "--set", "judge=nobody"], "nobody"),
         (["scenes", "--output", "x", "--set", "judg=scene_pixels"], "judg"),
         (

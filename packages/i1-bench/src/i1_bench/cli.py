@@ -8,7 +8,9 @@ from pathlib import Path
 
 from i1_hooks import CommandParser, get_registry, override, unknown
 
-STAGES = ("prepare", "generate", "judge", "score", "report", "run", "compare")
+from i1_bench.sampling_arguments import add_sampling, make_pipeline, refuse_sampling
+
+STAGES = ("prepare", "generate", "judge", "score", "report", "run", "compare", "sweep")
 HELP = """\
 usage: i1 bench STAGE [options], or i1 bench BENCHMARK [options]
 
@@ -22,6 +24,7 @@ stages:
   report    write the report of scored runs: Markdown, JSON and a page
   run       all of these
   compare   compare two runs prompt by prompt
+  sweep     run a grid of sampling settings
 
 benchmarks: {benchmarks}
 
@@ -65,7 +68,6 @@ def build_parser(name: str) -> argparse.ArgumentParser:
         metavar="D",
         help="folder of scores.json, results.jsonl, contact_sheet.png, images/",
     )
-    add("--model", default="scenes", help="a model folder, a training workdir, or a name (default: scenes)")
     add(
         "--images-per-category",
         type=int,
@@ -73,9 +75,6 @@ def build_parser(name: str) -> argparse.ArgumentParser:
         help="of each category, or of each prompt (default: all)",
     )
     add("--seed", type=int, default=0, help="of prompts, noise and intervals (default: 0)")
-    add("--steps", type=int, metavar="N", help="steps of the solver (default: the model's)")
-    add("--guidance-scale", type=float, metavar="W", help="1 is none (default: the model's)")
-    add("--batch-size", type=int, default=16, metavar="N", help="pictures at a time (default: 16)")
     add("--images", type=Path, metavar="FOLDER", help="score these pictures instead of generating")
     add(
         "--write-prompts",
@@ -91,6 +90,7 @@ def build_parser(name: str) -> argparse.ArgumentParser:
     add(
         "--set", action="append", default=[], metavar="PATH=VALUE", help="change the benchmark, as judge=NAME"
     )
+    add_sampling(parser)
     return parser
 
 
@@ -102,8 +102,6 @@ def _one_benchmark(name: str, argv: Sequence[str]) -> int:
         parser.error(f"--images-per-category {count}: expected at least 1")
     if not 0 <= arguments.seed < 2**32:
         parser.error(f"--seed {arguments.seed}: expected a number from 0 to 4294967295")
-    if arguments.batch_size < 1:
-        parser.error(f"--batch-size {arguments.batch_size}: expected at least 1")
     config = override(get_registry().load("benchmarks", name)(), arguments.set)
     if arguments.write_prompts is not None:
         from i1_bench.runs import prompt_rows
@@ -118,22 +116,13 @@ def _one_benchmark(name: str, argv: Sequence[str]) -> int:
         parser.error("no --output: give a folder for scores and pictures")
     if arguments.images is not None and not arguments.images.is_dir():
         parser.error(f"--images {arguments.images}: no such folder")
-    for flag in ("steps", "guidance_scale"):
-        if arguments.images is not None and getattr(arguments, flag) is not None:
-            parser.error(f"--{flag.replace('_', '-')} does not apply to existing pictures: leave one out")
+    if arguments.images is not None:
+        refuse_sampling(parser, arguments, "existing pictures")
 
-    from i1_bench.generation import PipelineGenerator
     from i1_bench.progress import progress_bar
     from i1_bench.runs import run_benchmark
 
-    generator = None
-    if arguments.images is None:
-        generator = PipelineGenerator(
-            arguments.model,
-            steps=arguments.steps,
-            guidance_scale=arguments.guidance_scale,
-            batch_size=arguments.batch_size,
-        )
+    generator = None if arguments.images is not None else make_pipeline(arguments)
     scores = run_benchmark(
         config,
         generator,

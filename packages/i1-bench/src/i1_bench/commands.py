@@ -15,6 +15,7 @@ from i1_bench.generation import Generator
 from i1_bench.progress import progress_bar
 from i1_bench.reports.sheet_file import write_sheet
 from i1_bench.runs import prepare_run
+from i1_bench.sampling_arguments import add_sampling, make_pipeline, refuse_sampling
 from i1_bench.stages.generate import generate_run
 from i1_bench.stages.judge import judge_run, write_questions
 from i1_bench.stages.run_folder import IMAGES
@@ -28,6 +29,7 @@ SUITES = {"i1": ("geneval", "dpg", "prism", "cvtg-2k", "longtext")}
 def stages() -> dict[str, Callable[[Sequence[str]], int]]:
     """Returns the command of each stage."""
     from i1_bench.compare_command import compare_command
+    from i1_bench.sweep_command import sweep_command
 
     return {
         "prepare": prepare_command,
@@ -37,6 +39,7 @@ def stages() -> dict[str, Callable[[Sequence[str]], int]]:
         "report": report_command,
         "run": run_command,
         "compare": compare_command,
+        "sweep": sweep_command,
     }
 
 
@@ -74,13 +77,10 @@ def stage_parser(stage: str, description: str) -> argparse.ArgumentParser:
 def add_generation(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what makes the pictures."""
     add = parser.add_argument
-    add("--model", default="scenes", help="a model folder, a training workdir, or a name (default: scenes)")
-    add("--steps", type=int, metavar="N", help="steps of the solver (default: the model's)")
-    add("--guidance-scale", type=float, metavar="W", help="1 is none (default: the model's)")
-    add("--batch-size", type=int, default=16, metavar="N", help="pictures at a time (default: 16)")
     add("--endpoint", metavar="URL", help="an OpenAI-compatible images endpoint in place of --model")
     add("--endpoint-model", default="", metavar="NAME", help="the model's name at the endpoint")
     add("--size", default="1024x1024", metavar="WxH", help="asked of the endpoint (default: 1024x1024)")
+    add_sampling(parser)
 
 
 def add_incomplete(parser: argparse.ArgumentParser) -> None:
@@ -204,33 +204,22 @@ def generate_command(argv: Sequence[str]) -> int:
     parser = stage_parser("generate", "Make the pictures that are missing.")
     add_generation(parser)
     arguments = parser.parse_args(argv)
-    generator = make_generator(arguments)
+    generator = make_generator(parser, arguments)
     return max(generate(run, generator) for run in chosen_runs(arguments))
 
 
-def make_generator(arguments: argparse.Namespace) -> Generator:
+def make_generator(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> Generator:
     """Returns what makes the pictures.
 
     Raises:
         UserError: for options that do not fit each other, or a model that cannot be had.
     """
-    if arguments.batch_size < 1:
-        raise UserError(f"--batch-size {arguments.batch_size}: expected at least 1")
-    if arguments.endpoint is not None:
-        from i1_bench.endpoint_images import EndpointGenerator
+    if arguments.endpoint is None:
+        return make_pipeline(arguments)
+    from i1_bench.endpoint_images import EndpointGenerator
 
-        for flag in ("steps", "guidance_scale"):
-            if getattr(arguments, flag) is not None:
-                raise UserError(f"--{flag.replace('_', '-')} does not apply to an endpoint: leave one out")
-        return EndpointGenerator(arguments.endpoint, arguments.endpoint_model, arguments.size)
-    from i1_bench.generation import PipelineGenerator
-
-    return PipelineGenerator(
-        arguments.model,
-        steps=arguments.steps,
-        guidance_scale=arguments.guidance_scale,
-        batch_size=arguments.batch_size,
-    )
+    refuse_sampling(parser, arguments, "an endpoint")
+    return EndpointGenerator(arguments.endpoint, arguments.endpoint_model, arguments.size)
 
 
 def generate(run: Run, generator: Generator) -> int:
@@ -326,7 +315,7 @@ def run_command(argv: Sequence[str]) -> int:
     add_incomplete(parser)
     arguments = parser.parse_args(argv)
     runs = chosen_runs(arguments)
-    generator = None if all(run.settings.images for run in runs) else make_generator(arguments)
+    generator = None if all(run.settings.images for run in runs) else make_generator(parser, arguments)
     return run_all(runs, generator, arguments.output, allow_incomplete=arguments.allow_incomplete)
 
 

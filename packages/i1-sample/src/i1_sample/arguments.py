@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 from i1_hooks import get_registry
@@ -15,11 +16,13 @@ RecordT = TypeVar("RecordT", LoadOptions, SampleOptions)
 _NUMBERS = {"int": int, "float": float}
 
 
-def add_options(parser: argparse.ArgumentParser, record: type[RecordT]) -> None:
-    """Adds one argument for every field of a record that has a flag."""
+def add_options(
+    parser: argparse.ArgumentParser, record: type[RecordT], *, skip: Collection[str] = ()
+) -> None:
+    """Adds one argument for every field of a record that has a flag, except those named in `skip`."""
     for field in dataclasses.fields(record):
         flags, written = field.metadata["flags"], str(field.type)
-        if not flags:
+        if not flags or field.name in skip:
             continue
         text, kind = field.metadata["help"], field.metadata["kind"]
         options: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS}
