@@ -19,6 +19,7 @@ from i1_hooks import (
     to_json,
     use_registry,
 )
+from i1_hooks.config import check_round_trip
 
 
 class Adapter(ComponentConfig, kind="adapters"):
@@ -259,3 +260,171 @@ def test_text_ends_with_a_newline_and_is_indented():
     text = to_json(Run(name="r"))
     assert text.endswith("}\n")
     assert json.loads(text)["name"] == "r"
+
+
+@pytest.mark.parametrize("component", [3, 2.5, True, None, [], ["mlp"], {}, {"mlp": 1}])
+def test_a_component_that_is_no_string_is_named(component):
+    with pytest.raises(
+        UserError, match=r"^adapter\.component: expected the name of one of the adapters, got"
+    ):
+        from_dict(Run, {"name": "r", "adapter": {"component": component}})
+
+
+def test_the_advised_name_of_a_component_is_taken():
+    assert from_dict(Run, {"name": "r", "adapter": {"component": "mlp"}}).adapter == Mlp()
+
+
+HUGE = 10**5000
+ODD = [
+    *(None, True, False, 0, -1, 2**63 - 1, -(2**63), 2**63, -(2**63) - 1, 10**400, HUGE),
+    *(0.5, -0.0, 1e308, 5e-324, float("nan"), float("inf"), float("-inf")),
+    *("", "x" * 10**6, "\0", "\ud800", "a\nb", "mlp", [], [[]], [None], [1] * 10_000, {}, {"": 1}),
+    *({"component": "mlp"}, {"component": "mlp", "width": HUGE}, {"component": []}, [[[[[[[[[[1]]]]]]]]]]),
+    *(b"bytes", {1, 2}, object()),
+]
+
+
+def refusal(action):
+    """Returns the message of the `UserError` that an action ends with, nothing when it succeeds."""
+    try:
+        action()
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(Run) if f.init])
+def test_odd_values_of_every_type_give_a_value_or_one_short_line(field):
+    refused = 0
+    for value in ODD:
+        message = refusal(lambda value=value: from_dict(Run, {"name": "r", field: value}))
+        refused += bool(message)
+        assert not message or field in message
+        assert "\n" not in message
+        assert len(message) < 1000
+    assert refused > 20 or field == "anything"
+
+
+@pytest.mark.parametrize("path", ["steps", "rate", "name", "anything", "words", "adapter", "adapter.inner"])
+def test_odd_text_of_assignments_gives_a_value_or_one_short_line(path):
+    for text in [
+        "1" * 5000,
+        "[" * 10**5,
+        "{" * 10**5,
+        '"' * 9,
+        "\0",
+        "-",
+        "1e400",
+        '{"component": 3}',
+        "\ud800",
+    ]:
+        assert len(refusal(lambda text=text: override(RUN, [f"{path}={text}"]))) < 1000
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, HUGE], ids=["above", "below", "huge"])
+def test_integers_have_64_bits(value):
+    with pytest.raises(UserError, match="steps: expected an integer of 64 bits, got"):
+        from_dict(Run, {"name": "r", "steps": value})
+    with pytest.raises(UserError, match="rate: expected a finite number, got"):
+        from_dict(Run, {"name": "r", "rate": value})
+    assert from_dict(Run, {"name": "r", "steps": 2**63 - 1}).steps == 2**63 - 1
+
+
+def one_field(annotation, **namespace):
+    made = dataclasses.make_dataclass(
+        "Odd", [("values", annotation)], frozen=True, kw_only=True, namespace=namespace
+    )
+    made.__module__ = __name__
+    return made
+
+
+@pytest.mark.parametrize(
+    ("annotation", "fix"),
+    [
+        (list[int], r"use tuple\[int, \.\.\.\]"),
+        (list, r"use tuple\[int, \.\.\.\]"),
+        (set[str], r"use tuple\[str, \.\.\.\]"),
+        (list[int] | None, r"use tuple\[int, \.\.\.\]"),
+        (tuple[list[float], ...], r"use tuple\[float, \.\.\.\]"),
+        (tuple, r"use tuple\[int, \.\.\.\]"),
+        (dict[int, str], "use str for its keys"),
+        (dict[str, list[int]], r"use tuple\[int, \.\.\.\]"),
+        (bytes, "use bool, int, float, str, Literal"),
+        (complex, "use bool, int, float, str, Literal"),
+        (Literal[b"x"], "use strings or numbers in a Literal"),
+        (ComponentConfig, "declare the kind of that base class"),
+        ("OnlyForTypeCheckers", "cannot be resolved, name 'OnlyForTypeCheckers' is not defined; import it"),
+    ],
+)
+def test_a_field_that_json_cannot_give_back_is_refused_at_first_use(annotation, fix):
+    odd = one_field(annotation)
+    for use in (
+        lambda: from_dict(odd, {"values": [1]}),
+        lambda: override(odd(values=[1]), ["values=[1]"]),
+        lambda: check_round_trip(odd(values=[1])),
+    ):
+        with pytest.raises(UserError, match=rf"^{__name__}\.Odd.*{fix}"):
+            use()
+
+
+@pytest.mark.parametrize("annotation", [tuple[int, ...], tuple[int, ...] | None])
+def test_the_advised_type_of_a_list_is_taken(annotation):
+    fine = one_field(annotation)
+    check_round_trip(fine(values=(1, 2)))
+    assert from_dict(fine, {"values": [1, 2]}) == fine(values=(1, 2))
+
+
+def test_a_class_that_is_no_dataclass_is_named():
+    plugin = SimpleNamespace(i1_adapters=hookimpl(lambda: [PLAIN]))
+    made = Registry([("t", "d", "1", lambda: plugin)], strict=True)
+    with pytest.raises(UserError, match=r"NotADataclass is not a dataclass: write @dataclass\(frozen=True"):
+        from_dict(Adapter, "plain", "slot", made)
+
+
+class NotADataclass(Adapter):
+    pass
+
+
+PLAIN = Component("plain", f"{NotADataclass.__module__}:NotADataclass", "not a dataclass")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, OverflowError, TypeError, AttributeError])
+def test_a_check_that_fails_otherwise_names_class_and_path(error):
+    def check(self):
+        raise error("in the check")
+
+    odd = one_field(int, __post_init__=check)
+    outer = one_field(odd)
+    with pytest.raises(
+        UserError, match=rf"^values: {__name__}\.Odd cannot be made of .*{error.__name__}: in the"
+    ):
+        from_dict(outer, {"values": {"values": 3}})
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (
+            Run(name="r", words=["a"]),
+            r"words: \['a'\] becomes \('a',\) when .* JSON and read back; give the field",
+        ),
+        (Run(name="r", adapters=(Stack(scales=[1.0]),)), r"adapters\.0\.scales: \[1\.0\] becomes \(1\.0,\)"),
+        (Run(name="r", anything=(1, 2)), r"anything: \(1, 2\) becomes \[1, 2\]"),
+        (Run(name="r", steps=2.5), r"steps: expected int, got 2\.5"),
+        (Run(name="r", rate=3), None),
+        (Run(name="r", steps=2**70), "steps: expected an integer of 64 bits"),
+        (Run(name="r", adapter=Unregistered()), "Unregistered is not registered"),
+        (Run(name="r", rate=float("inf")), "inf cannot be written as configuration"),
+    ],
+)
+def test_the_round_trip_names_the_field_that_changes(config, message):
+    if message is None:
+        check_round_trip(config)
+        return
+    with pytest.raises(UserError, match=message):
+        check_round_trip(config)
+
+
+def test_the_round_trip_of_a_component_goes_through_its_slot():
+    check_round_trip(Stack(inner=Mlp(width=3)))
+    check_round_trip(RUN)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from i1_hooks import Registry, doctor, machine
 from i1_hooks.cli import main
+from i1_hooks.import_cost import import_cost
 
 
 @pytest.fixture
@@ -15,6 +16,8 @@ def facts(tmp_path):
         "devices": {"found": [], "error": None, "hardware": {}},
         "folders": {"cache": {**folder, "free_bytes": 2**40}},
         "failures": [],
+        "skipped": [],
+        "import_costs": [],
     }
 
 
@@ -132,3 +135,72 @@ def test_extras_name_what_is_missing(monkeypatch):
     (extra,) = machine.extras()
     assert extra["missing"] == ["no-such-thing"]
     assert extra["install"] == "pip install 'i1-hooks[fast]'"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("HF_TOKEN", "abc", "(set)"),
+        ("I1_API_KEY", "abc", "(set)"),
+        ("hf_auth", "abc", "(set)"),
+        ("NVIDIA_PASSPHRASE", "abc", "(set)"),
+        ("HF_ENDPOINT", "https://user:word@host/x", "https://(set)@host/x"),
+        ("HF_ENDPOINT", "https://host/x?token=abc&b=1", "https://host/x?token=(set)&b=1"),
+        ("I1_HEADER", "Authorization: Bearer", "Authorization: Bearer"),
+        ("I1_NOTE", "use hf_abcdefghijkl now", "use (set) now"),
+        ("JAX_PLATFORMS", "cuda,cpu", "cuda,cpu"),
+        ("XLA_FLAGS", "--xla_force_host_platform_device_count=8", "--xla_force_host_platform_device_count=8"),
+        ("CUDA_VISIBLE_DEVICES", "0,1", "0,1"),
+    ],
+)
+def test_secrets_of_the_environment_are_never_shown(monkeypatch, name, value, shown):
+    monkeypatch.setattr(machine, "VARIABLES", ("HF_", "hf_", "I1_", "JAX_", "XLA_", "NVIDIA_", "CUDA_"))
+    monkeypatch.setenv(name, value)
+    assert machine.environment()[name] == shown
+
+
+HEAVY_PLUGIN = """
+import HEAVY_PACKAGE
+from i1_hooks import Component, hookimpl
+
+@hookimpl
+def i1_adapters():
+    return [Component("slow", "json:JSONDecoder", "slow to import")]
+"""
+
+
+@pytest.mark.parametrize("package", ["numpy", "jax"])
+def test_a_plugin_that_imports_something_heavy_is_named_with_its_distribution(
+    package, facts, tmp_path, monkeypatch
+):
+    (tmp_path / "slow_plugin.py").write_text(HEAVY_PLUGIN.replace("HEAVY_PACKAGE", package))
+    info = tmp_path / "slow_dist-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-dist\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[i1]\nslow = slow_plugin\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+    cost = import_cost("slow", "slow-dist")
+    assert cost is not None
+    assert package in cost["heavy"]
+    assert cost["seconds"] > 0
+    light = import_cost("hooks", "i1-hooks")
+    assert light is not None
+    assert light["heavy"] == []
+    facts["import_costs"] = [cost, light]
+    (item,) = doctor.find_problems(facts)
+    assert f"plugin 'slow' of slow-dist imports {', '.join(cost['heavy'])} when it is" in item["problem"]
+    assert "`i1 plugins disable slow`" in item["fix"]
+
+
+def test_a_plugin_that_fails_has_no_cost():
+    assert import_cost("absent", "no-dist") is None
+
+
+def test_contested_names_are_problems(facts):
+    facts["skipped"] = ["adapter 'x' is offered by a and b; none is used: uninstall or rename one, or more"]
+    (item,) = doctor.find_problems(facts)
+    assert item == {
+        "problem": "adapter 'x' is offered by a and b; none is used",
+        "fix": "uninstall or rename one, or more",
+    }

@@ -1,5 +1,6 @@
 import codecs
 import errno
+import json
 import os
 import stat
 import subprocess
@@ -125,6 +126,11 @@ def test_what_is_not_json_is_named(text, message, tmp_path):
         read_json(tmp_path / "a.json")
     with pytest.raises(UserError, match=message):
         parse_json(text, "a.json")
+
+
+def test_json_keeps_the_bytes_of_file_names():
+    name = os.fsdecode(b"caf\xe9")
+    assert parse_json(json.dumps([name]), "x") == [name]
 
 
 @pytest.mark.parametrize(

@@ -86,10 +86,22 @@ def test_unknown_kind():
         Registry().components("adapter")
 
 
-def test_duplicate_component_names_both_distributions():
+def test_a_contested_component_names_both_distributions():
     first, second = plugin(i1_adapters=[adapter()]), plugin(i1_adapters=[adapter(place="json:loads")])
-    with pytest.raises(UserError, match="adapter 'mine' is offered twice: by dist-a and by dist-b"):
-        Registry([source("a", first), source("b", second)])
+    sources = [source("a", first), source("b", second)]
+    registry = Registry(sources)
+    assert registry.components("adapters") == {}
+    assert list(registry.plugins) == ["a", "b"]
+    message = "adapter 'mine' is offered by plugin 'a' of dist-a and plugin 'b' of dist-b; none is used"
+    assert registry.warnings[0].startswith(message)
+    for use in (lambda: registry.find("adapters", "mine"), lambda: Registry(sources, strict=True)):
+        with pytest.raises(UserError, match=message):
+            use()
+
+
+def test_a_plugin_that_claims_a_name_twice_is_named():
+    (warning,) = Registry([source("a", plugin(i1_adapters=[adapter(), adapter()]))]).warnings
+    assert warning.startswith("adapter 'mine' is offered by plugin 'a' of dist-a and plugin 'a' of dist-a")
 
 
 def test_one_name_in_two_kinds_is_fine():
@@ -97,15 +109,31 @@ def test_one_name_in_two_kinds_is_fine():
     assert list(registry.components("solvers")) == ["mine"]
 
 
-def test_same_entry_point_name_twice_names_both_distributions():
-    first, second = plugin(i1_adapters=[adapter("x")]), plugin(i1_adapters=[adapter("y")])
-    with pytest.raises(UserError, match="two plugins are named 'a': one of dist-1, one of dist-2"):
-        Registry([source("a", first, "dist-1"), source("a", second, "dist-2")])
+def test_a_contested_plugin_name_names_both_distributions_and_loads_neither():
+    sources = [
+        ("a", "dist-1", "1", lambda: 1 / 0),
+        source("a", plugin(i1_adapters=[adapter("y")]), "dist-2"),
+        source("b", plugin(i1_adapters=[adapter("z")])),
+    ]
+    registry = Registry(sources)
+    assert list(registry.components("adapters")) == ["z"]
+    assert registry.failures == []
+    message = "one name for plugins: plugin 'a' of dist-1 and plugin 'a' of dist-2; none is used"
+    assert registry.warnings[0].startswith(message)
+    with pytest.raises(UserError, match=message):
+        Registry(sources, strict=True)
+    with pytest.raises(UserError, match=rf"unknown adapter 'y'; choices: z\. {message}"):
+        registry.find("adapters", "y")
 
 
-def test_same_entry_point_name_is_caught_even_when_the_first_failed():
-    with pytest.raises(UserError, match="two plugins are named 'a'"):
-        Registry([("a", "d1", "1", lambda: 1 / 0), source("a", plugin(), "d2")])
+def test_a_disabled_plugin_is_not_loaded():
+    sources = [("a", "dist-a", "1", lambda: 1 / 0), source("b", plugin(i1_adapters=[adapter()]))]
+    for disabled in (["a"], ["dist-a"]):
+        registry = Registry(sources, disabled=disabled)
+        assert registry.failures == []
+        assert registry.disabled == [("a", "dist-a")]
+        with pytest.raises(UserError, match="plugin 'a' of dist-a is disabled: `i1 plugins enable a`"):
+            registry.find("adapters", "x")
 
 
 def unmarked():

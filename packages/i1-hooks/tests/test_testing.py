@@ -1,3 +1,4 @@
+import importlib
 from types import SimpleNamespace
 
 import i1_hooks.plugin
@@ -86,7 +87,7 @@ def test_check_plugin_refuses_the_name_of_a_built_in():
     def commands():
         return [Component("doctor", "json:loads", "x")]
 
-    with pytest.raises(UserError, match="command 'doctor' is offered twice"):
+    with pytest.raises(UserError, match="command 'doctor' is offered by plugin 'hooks' of i1-hooks and"):
         check_plugin(SimpleNamespace(i1_commands=hookimpl(commands)))
 
 
@@ -120,3 +121,26 @@ def test_the_suite_of_all_components_checks_the_round_trip(tmp_path):
             suite.test_config_survives_json()
         suite.checks_json = False
         suite.test_config_survives_json()
+
+
+@pytest.mark.parametrize("place", ["heavy_package.plugin", "heavy_single"])
+def test_a_packaged_plugin_must_import_nothing_heavy(place, tmp_path, monkeypatch):
+    (tmp_path / "heavy_package").mkdir()
+    (tmp_path / "heavy_package" / "__init__.py").write_text("")
+    (tmp_path / "heavy_package" / "plugin.py").write_text("import numpy\n")
+    (tmp_path / "heavy_single.py").write_text("import numpy\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module(place)
+    if "." in place:
+        with pytest.raises(
+            AssertionError, match=rf"import {place} imports numpy, and so does every `i1` command"
+        ):
+            check_plugin(module)
+    else:
+        check_plugin(module)  # a single file holds its components, too
+        info = tmp_path / "heavy_dist-1.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: heavy-dist\nVersion: 1\n")
+        (info / "entry_points.txt").write_text("[i1]\nheavy = heavy_single\n")
+        with pytest.raises(AssertionError, match="import heavy_single imports numpy"):
+            check_plugin(module)

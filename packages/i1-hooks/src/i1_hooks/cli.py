@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         files, rest = split_global_flags(arguments)
         registry = make_registry(files) if files else get_registry()
-        for failure in registry.failures:
-            print(f"i1: warning: {one_line(failure)}", file=sys.stderr)
+        for warning in registry.warnings:
+            print(f"i1: warning: {one_line(warning)}", file=sys.stderr)
         with use_registry(registry):
             return run(registry, rest)
     except UserError as error:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 import types
 import typing
-from collections.abc import Mapping
-from typing import Any, Literal, TypeVar, Union
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar, Union, overload
 
+from i1_hooks.annotations import SCALARS, field_types
 from i1_hooks.component import ComponentConfig, slot_of
 from i1_hooks.errors import UserError, unknown
+from i1_hooks.files import parse_json
 from i1_hooks.registry import Registry, get_registry
+from i1_hooks.text import shorten
 
 ConfigT = TypeVar("ConfigT")
 COMPONENT = "component"
 """The JSON key that names the component filling a slot."""
 
 
-def to_dict(config: Any, registry: Registry | None = None) -> Any:
+def to_dict(config: object, registry: Registry | None = None) -> Any:
     """Turns a configuration into JSON-ready data.
 
     Args:
@@ -33,9 +35,10 @@ def to_dict(config: Any, registry: Registry | None = None) -> Any:
     registry = registry or get_registry()
     if isinstance(config, ComponentConfig):
         name = registry.name_of(type(config))
-        return {COMPONENT: name, **_fields_to_dict(config, registry)}
+        return {COMPONENT: name, **_fields_to_dict(config, field_types(type(config)), registry)}
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        return _fields_to_dict(config, registry)
+        names = [field.name for field in dataclasses.fields(config) if field.init]
+        return _fields_to_dict(config, names, registry)
     if isinstance(config, (tuple, list)):
         return [to_dict(item, registry) for item in config]
     if isinstance(config, Mapping):
@@ -47,11 +50,17 @@ def to_dict(config: Any, registry: Registry | None = None) -> Any:
     raise UserError(f"{type(config).__name__} value {config!r} cannot be written as configuration")
 
 
-def _fields_to_dict(config: Any, registry: Registry) -> dict[str, Any]:
-    return {f.name: to_dict(getattr(config, f.name), registry) for f in dataclasses.fields(config) if f.init}
+def _fields_to_dict(config: object, names: Iterable[str], registry: Registry) -> dict[str, object]:
+    return {name: to_dict(getattr(config, name), registry) for name in names}
 
 
-def from_dict(annotation: Any, data: Any, path: str = "", registry: Registry | None = None) -> Any:
+@overload
+def from_dict(
+    annotation: type[ConfigT], data: object, path: str = "", registry: Registry | None = None
+) -> ConfigT: ...
+@overload
+def from_dict(annotation: object, data: object, path: str = "", registry: Registry | None = None) -> Any: ...
+def from_dict(annotation: object, data: object, path: str = "", registry: Registry | None = None) -> object:
     """Builds a value of the annotated type from JSON data; the inverse of `to_dict`.
 
     Args:
@@ -67,13 +76,16 @@ def from_dict(annotation: Any, data: Any, path: str = "", registry: Registry | N
     origin = typing.get_origin(annotation)
     if annotation is Any:
         return data
+    if annotation is type(None):
+        return _from_none(data, path)
     if origin in (Union, types.UnionType):
         return _from_union(annotation, data, path, registry)
     if origin is Literal:
         for choice in typing.get_args(annotation):
             if type(data) is type(choice) and data == choice:
                 return choice
-        raise unknown(f"value for {path!r}", str(data), [str(c) for c in typing.get_args(annotation)])
+        choices = [str(choice) for choice in typing.get_args(annotation)]
+        raise unknown(f"value for {path!r}", data if isinstance(data, str) else _shown(data), choices)
     if origin is tuple:
         return _from_tuple(annotation, data, path, registry)
     if origin in (dict, Mapping) or (isinstance(origin, type) and issubclass(origin, Mapping)):
@@ -83,16 +95,29 @@ def from_dict(annotation: Any, data: Any, path: str = "", registry: Registry | N
         return {k: from_dict(value_type, v, f"{path}.{k}", registry) for k, v in data.items()}
     if isinstance(annotation, type) and issubclass(annotation, ComponentConfig):
         return _from_slot(annotation, data, path, registry)
-    if dataclasses.is_dataclass(annotation):
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return _from_fields(annotation, data, path, registry)
     return _from_scalar(annotation, data, path)
 
 
-def _mismatch(path: str, expected: str, data: Any) -> UserError:
-    return UserError(f"{path or 'value'}: expected {expected}, got {json.dumps(data, default=str)}")
+def _mismatch(path: str, expected: str, data: object) -> UserError:
+    return UserError(f"{path or 'value'}: expected {expected}, got {_shown(data)}")
 
 
-def _from_union(annotation: Any, data: Any, path: str, registry: Registry) -> Any:
+def _shown(data: object) -> str:
+    """Returns a value as messages show it: its JSON, cut when long."""
+    try:
+        return shorten(json.dumps(data, default=str))
+    except (ValueError, TypeError, RecursionError):  # an integer of thousands of digits, or no JSON at all
+        return f"a value of type {type(data).__name__}"
+
+
+def _from_none(data: object, path: str) -> None:
+    if data is not None:
+        raise _mismatch(path, "null", data)
+
+
+def _from_union(annotation: object, data: object, path: str, registry: Registry) -> object:
     options = typing.get_args(annotation)
     if data is None and type(None) in options:
         return None
@@ -107,7 +132,7 @@ def _from_union(annotation: Any, data: Any, path: str, registry: Registry) -> An
     raise errors[0] if len(errors) == 1 else _mismatch(path, str(annotation), data)
 
 
-def _from_tuple(annotation: Any, data: Any, path: str, registry: Registry) -> tuple[Any, ...]:
+def _from_tuple(annotation: object, data: object, path: str, registry: Registry) -> tuple[object, ...]:
     if not isinstance(data, (list, tuple)):
         raise _mismatch(path, "a list", data)
     arguments = typing.get_args(annotation)
@@ -120,14 +145,19 @@ def _from_tuple(annotation: Any, data: Any, path: str, registry: Registry) -> tu
     )
 
 
-def _from_slot(base: type[ComponentConfig], data: Any, path: str, registry: Registry) -> Any:
+def _from_slot(base: type[ComponentConfig], data: object, path: str, registry: Registry) -> object:
     if isinstance(data, str):
         data = {COMPONENT: data}
     if not isinstance(data, Mapping) or COMPONENT not in data:
         raise _mismatch(
             path, f"the name of one of the {base.kind} or an object with a {COMPONENT!r} key", data
         )
-    config_class = registry.load(base.kind, data[COMPONENT])
+    if not isinstance(data[COMPONENT], str):
+        raise _mismatch(join(path, COMPONENT), f"the name of one of the {base.kind}", data[COMPONENT])
+    try:
+        config_class = registry.load(base.kind, data[COMPONENT])
+    except UserError as error:
+        raise UserError(f"{path}: {error}" if path else str(error)) from error
     if not (isinstance(config_class, type) and issubclass(config_class, base)):
         raise UserError(
             f"{path}: component {data[COMPONENT]!r} of kind {base.kind} is {config_class!r}, "
@@ -136,7 +166,7 @@ def _from_slot(base: type[ComponentConfig], data: Any, path: str, registry: Regi
     return _from_fields(config_class, {k: v for k, v in data.items() if k != COMPONENT}, path, registry)
 
 
-def _from_fields(config_class: Any, data: Any, path: str, registry: Registry) -> Any:
+def _from_fields(config_class: type, data: object, path: str, registry: Registry) -> object:
     if not isinstance(data, Mapping):
         raise _mismatch(path, "a JSON object", data)
     hints = field_types(config_class)
@@ -157,29 +187,28 @@ def _from_fields(config_class: Any, data: Any, path: str, registry: Registry) ->
     return construct(config_class, values, path)
 
 
-def construct(config_class: Any, values: Mapping[str, Any], path: str) -> Any:
+def construct(config_class: type[ConfigT], values: Mapping[str, object], path: str) -> ConfigT:
     """Calls the constructor; what it refuses becomes a `UserError` that names the path."""
     try:
         return config_class(**values)
     except ValueError as error:
         raise UserError(f"{path}: {error}" if path else str(error)) from error
+    except Exception as error:  # a check of a plugin may fail in any way, for example divide by zero
+        name = f"{config_class.__module__}.{config_class.__qualname__}"
+        reason = f"{name} cannot be made of these values: {type(error).__name__}: {error}"
+        raise UserError(f"{path}: {reason}" if path else reason) from error
 
 
-def _from_scalar(annotation: Any, data: Any, path: str) -> Any:
-    if annotation is float and isinstance(data, int) and not isinstance(data, bool):
+def _from_scalar(annotation: object, data: object, path: str) -> object:
+    if annotation in (int, float) and type(data) is int and not -(2**63) <= data < 2**63:
+        raise _mismatch(path, "an integer of 64 bits" if annotation is int else "a finite number", data)
+    if annotation is float and type(data) is int:
         return float(data)
     if annotation is float and isinstance(data, float) and not math.isfinite(data):
         raise _mismatch(path, "a finite number", data)
-    if annotation in (bool, int, float, str) and type(data) is annotation:
+    if annotation in SCALARS and type(data) is annotation:
         return data
     raise _mismatch(path, getattr(annotation, "__name__", str(annotation)), data)
-
-
-@functools.cache
-def field_types(config_class: type) -> dict[str, Any]:
-    """Returns the resolved type of every constructor field of a dataclass."""
-    hints = typing.get_type_hints(config_class)
-    return {f.name: hints[f.name] for f in dataclasses.fields(config_class) if f.init}
 
 
 def join(path: str, name: str) -> str:
@@ -187,12 +216,12 @@ def join(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def to_json(config: Any, registry: Registry | None = None) -> str:
+def to_json(config: object, registry: Registry | None = None) -> str:
     """Returns the configuration as indented JSON text with a final newline."""
     return json.dumps(to_dict(config, registry), indent=2) + "\n"
 
 
-def check_round_trip(config: Any, registry: Registry | None = None) -> None:
+def check_round_trip(config: object, registry: Registry | None = None) -> None:
     """Checks that a configuration is the same after it was written as JSON and read back.
 
     Whoever writes a configuration next to trained parameters checks this first: what cannot be read back
@@ -211,7 +240,7 @@ def check_round_trip(config: Any, registry: Registry | None = None) -> None:
         raise UserError(_difference(config, again, ""))
 
 
-def _difference(config: Any, again: Any, path: str) -> str:
+def _difference(config: object, again: object, path: str) -> str:
     """Returns the sentence that names the innermost field in which two values differ."""
     if type(config) is type(again):
         if dataclasses.is_dataclass(config) and not isinstance(config, type):
@@ -219,7 +248,7 @@ def _difference(config: Any, again: Any, path: str) -> str:
                 one, other = getattr(config, field.name), getattr(again, field.name)
                 if one != other:
                     return _difference(one, other, join(path, field.name))
-        if isinstance(config, tuple) and len(config) == len(again):
+        if isinstance(config, tuple) and isinstance(again, tuple) and len(config) == len(again):
             for index, (one, other) in enumerate(zip(config, again, strict=True)):
                 if one != other:
                     return _difference(one, other, join(path, str(index)))
@@ -235,8 +264,4 @@ def from_json(config_class: type[ConfigT], text: str, registry: Registry | None 
     Raises:
         UserError: for text that is not JSON or does not fit the class.
     """
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"not JSON: {error}") from error
-    return from_dict(config_class, data, registry=registry)
+    return from_dict(config_class, parse_json(text, "configuration"), registry=registry)

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 ENTRY_POINT_GROUP = "i1"
 
+OWN = ("hooks", "model", "data", "scenes", "train", "sample", "bench", "study")
+"""The packages of i1 itself; a distribution is called `i1-` and one of these."""
+
 
 class PluginSource(NamedTuple):
     """A plugin before it is loaded: its name, its distribution with the version, and how to load it."""
@@ -24,6 +27,11 @@ class PluginSource(NamedTuple):
     load: Callable[[], object]
 
 
+def is_own(distribution: str) -> bool:
+    """Returns whether a distribution is a package of i1 itself."""
+    return distribution.startswith("i1-") and distribution.removeprefix("i1-") in OWN
+
+
 def installed_plugins() -> list[PluginSource]:
     """Returns every plugin that an installed distribution names in the entry-point group `i1`, ours first."""
     found = []
@@ -31,7 +39,7 @@ def installed_plugins() -> list[PluginSource]:
         distribution = entry_point.dist
         name, version = (distribution.name, distribution.version) if distribution else ("unknown", "unknown")
         found.append(PluginSource(entry_point.name, name, version, entry_point.load))
-    return sorted(found, key=lambda source: (not source.distribution.startswith("i1-"), source[:3]))
+    return sorted(found, key=lambda source: (not is_own(source.distribution), source[:3]))
 
 
 def file_plugin(file: str | os.PathLike[str]) -> PluginSource:

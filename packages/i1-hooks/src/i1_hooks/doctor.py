@@ -3,14 +3,46 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TypedDict
 
 from i1_hooks import machine
+from i1_hooks.discovery import installed_plugins
+from i1_hooks.import_cost import ImportCost, import_cost
 from i1_hooks.parser import CommandParser
 from i1_hooks.registry import Registry, get_registry
 
 LOW_DISK = 5 * 2**30
 """Bytes of free disk under which a folder is reported."""
+
+
+class Facts(TypedDict):
+    """What is known of this machine and its plugins."""
+
+    environment: dict[str, str]
+    platform: dict[str, str]
+    versions: dict[str, str | None]
+    devices: machine.DevicesFacts
+    memory: dict[str, int]
+    folders: dict[str, machine.FolderFacts]
+    extras: list[machine.ExtraFacts]
+    plugins: list[str]
+    failures: list[str]
+    skipped: list[str]
+    disabled: list[str]
+    import_costs: list[ImportCost]
+
+
+class Problem(TypedDict):
+    """A problem, and what to do about it."""
+
+    problem: str
+    fix: str
+
+
+class Report(Facts):
+    """What `i1 doctor --json` prints: the facts, and each problem with its fix."""
+
+    problems: list[Problem]
 
 
 def main(argv: list[str]) -> int:
@@ -25,9 +57,9 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def examine(registry: Registry) -> dict[str, Any]:
-    """Returns what `i1 doctor --json` prints: the facts, and under `problems` each problem with its fix."""
-    facts: dict[str, Any] = {
+def examine(registry: Registry) -> Report:
+    """Returns what `i1 doctor --json` prints."""
+    facts: Facts = {
         "environment": machine.environment(),  # before jax is imported, which sets some
         "platform": machine.platform_facts(),
         "versions": machine.versions(),
@@ -39,12 +71,25 @@ def examine(registry: Registry) -> dict[str, Any]:
             f"{name} ({distribution} {version})" for name, (distribution, version) in registry.plugins.items()
         ],
         "failures": [str(failure) for failure in registry.failures],
+        "skipped": [str(skipped) for skipped in registry.skipped],
+        "disabled": [f"{plugin} of {distribution}" for plugin, distribution in registry.disabled],
+        "import_costs": import_costs(registry),
     }
     return {**facts, "problems": find_problems(facts)}
 
 
-def find_problems(facts: dict[str, Any]) -> list[dict[str, str]]:
-    """Returns each problem in the facts as `{"problem": ..., "fix": ...}`."""
+def import_costs(registry: Registry) -> list[ImportCost]:
+    """Returns what registering each installed plugin costs."""
+    installed = {source[:2] for source in installed_plugins()}
+    return [
+        cost
+        for name, (distribution, _) in registry.plugins.items()
+        if (name, distribution) in installed and (cost := import_cost(name, distribution)) is not None
+    ]
+
+
+def find_problems(facts: Facts) -> list[Problem]:
+    """Returns each problem in the facts, with its fix."""
     found: list[tuple[str, str]] = []
     versions, devices = facts["versions"], facts["devices"]
     ours = {name: version for name, version in versions.items() if name.startswith("i1-") and version}
@@ -83,10 +128,24 @@ def find_problems(facts: dict[str, Any]) -> list[dict[str, str]]:
             )
     for failure in facts["failures"]:
         found.append((failure, "update or uninstall that distribution; `i1 --debug plugins` shows more"))
+    for skipped in facts["skipped"]:
+        claims, _, fix = skipped.partition(": uninstall")
+        found.append((claims, f"uninstall{fix}"))
+    for cost in facts["import_costs"]:
+        if cost["heavy"]:
+            plugin = f"plugin {cost['plugin']!r} of {cost['distribution']}"
+            found.append(
+                (
+                    f"{plugin} imports {', '.join(cost['heavy'])} when it is registered, for which every i1 "
+                    f"command waits ({cost['seconds']:.1f} s)",
+                    "its author should import them in the modules of its components only; "
+                    f"until then `i1 plugins disable {cost['plugin']}`",
+                )
+            )
     return [{"problem": problem, "fix": fix} for problem, fix in found]
 
 
-def as_text(report: dict[str, Any]) -> str:
+def as_text(report: Report) -> str:
     """Returns a report as text for people."""
     lines = ["platform", *(f"  {name}: {value}" for name, value in report["platform"].items())]
     lines += ["versions", *(f"  {name}: {version or '-'}" for name, version in report["versions"].items())]
@@ -110,6 +169,7 @@ def as_text(report: dict[str, Any]) -> str:
     if report["environment"]:
         lines += ["environment", *(f"  {name}={value}" for name, value in report["environment"].items())]
     lines += ["plugins", *(f"  {plugin}" for plugin in report["plugins"])]
+    lines += [f"  disabled: {plugin}" for plugin in report["disabled"]]
     lines += ["problems" if report["problems"] else "no problems found"]
     for item in report["problems"]:
         lines += [f"  {item['problem']}", f"    fix: {item['fix']}"]

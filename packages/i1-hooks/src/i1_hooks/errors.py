@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from i1_hooks.text import shorten
+
 
 class UserError(ValueError):
     """A mistake in what the user gave; the command line prints it as one line and exits with status 2."""
@@ -19,7 +21,7 @@ def unknown(what: str, value: str, choices: Iterable[str], *, note: str = "") ->
         choices: what exists.
         note: appended, for example plugins that failed to load.
     """
-    names = sorted(choices)
+    names, value = sorted(choices), shorten(value)
     near = difflib.get_close_matches(value, names, n=3)
     hint = f"; did you mean {' or '.join(repr(n) for n in near)}?" if near else ";"
     listed = ", ".join(names) if names else "none"

@@ -84,6 +84,9 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 def parse_json(text: str, name: str | os.PathLike[str]) -> Any:
     """Returns the value that JSON text holds.
 
+    Half of a surrogate pair is refused, apart from those that stand for a byte of a file name that is not
+    UTF-8 (`os.fsdecode`).
+
     Args:
         text: the text.
         name: what messages call it.
@@ -95,7 +98,7 @@ def parse_json(text: str, name: str | os.PathLike[str]) -> Any:
     try:
         value = json.loads(text)
         if _ESCAPED_SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
         code = ord(error.object[error.start])
         raise UserError(f"{os.fspath(name)}: \\u{code:04x} is half a character; write both halves") from error

@@ -10,15 +10,62 @@ import re
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+from i1_hooks.discovery import OWN
+from i1_hooks.text import one_line
 
 DISTRIBUTIONS = (
-    *("i1-hooks", "i1-scenes", "i1-model", "i1-data", "i1-train", "i1-sample", "i1-bench", "i1-study"),
+    *(f"i1-{name}" for name in OWN),
     *("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy", "scipy", "pillow"),
     *("safetensors", "transformers", "torch"),
 )
 VARIABLES = ("JAX_", "XLA_", "NNX_", "TPU_", "LIBTPU", "CUDA_", "NVIDIA_", "HF_", "I1_")
+SECRET_NAME = re.compile("TOKEN|KEY|SECRET|PASS|AUTH|CREDENTIAL|COOKIE|PRIVATE|SESSION", re.IGNORECASE)
+SECRET_VALUE = re.compile(
+    r"(?P<before>://)[^/@\s]*(?=@)"  # the user and the password of an address
+    r"|(?P<key>(?i:token|key|secret|password|passwd|signature|auth)\s*[=:]\s*)[^&\s,;]+"
+    r"|\b(?:hf_|sk-|gh[pousr]_|github_pat_|xox[a-z]-|AKIA|eyJ)[\w.-]{8,}"  # tokens of known services
+)
 HARDWARE = {"an NVIDIA GPU": ("/dev/nvidia0", "cuda13"), "a TPU": ("/dev/accel0", "tpu")}
+
+
+class DeviceFacts(TypedDict):
+    """A device that jax found; memory is in bytes, `None` where jax does not know it."""
+
+    id: int
+    platform: str
+    kind: str
+    memory_bytes: int | None
+    memory_used_bytes: int | None
+
+
+class DevicesFacts(TypedDict):
+    """What jax finds, and what the operating system shows."""
+
+    found: list[DeviceFacts]
+    error: str | None
+    hardware: dict[str, str]
+
+
+class FolderFacts(TypedDict):
+    """A folder that i1 writes to."""
+
+    path: str
+    exists: bool
+    writable: bool
+    size_bytes: int
+    free_bytes: int
+    set_by: str
+
+
+class ExtraFacts(TypedDict):
+    """An optional extra of an installed package."""
+
+    distribution: str
+    extra: str
+    missing: list[str]
+    install: str
 
 
 def platform_facts() -> dict[str, str]:
@@ -44,7 +91,7 @@ def versions() -> dict[str, str | None]:
     return {name: version_of(name) for name in DISTRIBUTIONS}
 
 
-def devices() -> dict[str, Any]:
+def devices() -> DevicesFacts:
     """Returns what jax finds, and the accelerators that the operating system shows.
 
     Returns:
@@ -52,13 +99,13 @@ def devices() -> dict[str, Any]:
         jax failed, or `None`; `hardware`: accelerators with device files, and the jax extra that drives them.
     """
     hardware = {name: extra for name, (file, extra) in HARDWARE.items() if Path(file).exists()}
-    report: dict[str, Any] = {"found": [], "error": None, "hardware": hardware}
+    report: DevicesFacts = {"found": [], "error": None, "hardware": hardware}
     if version_of("jax") is None:
         return report
     try:
         found = importlib.import_module("jax").devices()
     except Exception as error:  # a broken driver or installation fails in any way; that is what we report
-        report["error"] = " ".join(f"{type(error).__name__}: {error}".split())
+        report["error"] = one_line(f"{type(error).__name__}: {error}")
         return report
     for device in found:
         memory = device.memory_stats() or {}
@@ -83,7 +130,7 @@ def host_memory() -> dict[str, int]:
     }
 
 
-def folders() -> dict[str, dict[str, Any]]:
+def folders() -> dict[str, FolderFacts]:
     """Returns the working folder and the cache folders: path, size, free disk, and what sets them."""
     home_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     compilation = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(home_cache / "i1" / "jax"))
@@ -96,7 +143,7 @@ def folders() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _folder(path: Path, set_by: str, *, measure: bool = True) -> dict[str, Any]:
+def _folder(path: Path, set_by: str, *, measure: bool = True) -> FolderFacts:
     existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
     return {
         "path": str(path),
@@ -113,9 +160,9 @@ def folder_size(path: Path) -> int:
     return sum((Path(parent) / name).lstat().st_size for parent, _, names in os.walk(path) for name in names)
 
 
-def extras() -> list[dict[str, Any]]:
+def extras() -> list[ExtraFacts]:
     """Returns every optional extra of the installed i1 packages, and which of its requirements are absent."""
-    found = []
+    found: list[ExtraFacts] = []
     for distribution in (name for name in DISTRIBUTIONS if name.startswith("i1-")):
         if version_of(distribution) is None:
             continue
@@ -141,10 +188,20 @@ def _requirements(lines: list[str], extra: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Returns the environment variables that change how i1 runs; secrets show as `(set)`."""
+    """Returns the environment variables that change how i1 runs, without secrets."""
     chosen = sorted(name for name in os.environ if name.startswith(VARIABLES))
-    secret = re.compile("TOKEN|KEY|SECRET|PASSWORD")
-    return {name: "(set)" if secret.search(name) else os.environ[name] for name in chosen}
+    return {name: without_secrets(name, os.environ[name]) for name in chosen}
+
+
+def without_secrets(name: str, value: str) -> str:
+    """Returns the value of an environment variable as it may be shown.
+
+    A variable whose name speaks of a secret shows as `(set)`, as does a value, or the part of one, that looks
+    like a password in an address, a token or a key.
+    """
+    if SECRET_NAME.search(name):
+        return "(set)"
+    return SECRET_VALUE.sub(lambda found: f"{found['before'] or found['key'] or ''}(set)", value)
 
 
 def in_gib(size: int) -> str:

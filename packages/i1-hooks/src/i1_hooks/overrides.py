@@ -7,9 +7,10 @@ import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, Union
+from typing import TypeVar, Union, cast
 
-from i1_hooks.config import construct, field_types, from_dict, join
+from i1_hooks.annotations import field_types
+from i1_hooks.config import construct, from_dict, join
 from i1_hooks.errors import UserError, unknown
 from i1_hooks.registry import Registry, get_registry
 
@@ -40,13 +41,13 @@ def override(config: ConfigT, assignments: Sequence[str], registry: Registry | N
         path, equals, text = assignment.partition("=")
         if not equals or not path:
             raise UserError(f"--set {assignment!r}: expected path=value, for example --set steps=100")
-        config = _set_inside(Any, config, path.split("."), text, "", registry)
+        config = cast("ConfigT", _set_inside(object, config, path.split("."), text, "", registry))
     return config
 
 
 def _set_inside(
-    annotation: Any, value: Any, parts: list[str], text: str, path: str, registry: Registry
-) -> Any:
+    annotation: object, value: object, parts: list[str], text: str, path: str, registry: Registry
+) -> object:
     """Returns `value`, of the annotated type, with `text` assigned to what `parts` address inside it."""
     head, rest = parts[0], parts[1:]
     here = join(path, head)
@@ -63,11 +64,11 @@ def _set_inside(
         return tuple(new if str(i) == head else old for i, old in enumerate(value))
     if isinstance(value, Mapping):
         return {**value, head: new}
-    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    fields = {name: getattr(value, name) for name in field_types(type(value))}
     return construct(type(value), {**fields, head: new}, here)
 
 
-def _children(annotation: Any, value: Any) -> dict[str, Any] | None:
+def _children(annotation: object, value: object) -> dict[str, object] | None:
     """Returns the names one level inside `value` with their types, `None` where there is no inside."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return field_types(type(value))
@@ -82,22 +83,22 @@ def _children(annotation: Any, value: Any) -> dict[str, Any] | None:
     return None
 
 
-def _child(value: Any, name: str) -> Any:
+def _child(value: object, name: str) -> object:
     if isinstance(value, tuple):
         return value[int(name)]
     return value[name] if isinstance(value, Mapping) else getattr(value, name)
 
 
-def _options(annotation: Any) -> tuple[Any, ...]:
+def _options(annotation: object) -> tuple[object, ...]:
     if typing.get_origin(annotation) in (Union, types.UnionType):
         return typing.get_args(annotation)
     return (annotation,)
 
 
-def _parse(annotation: Any, text: str, path: str, registry: Registry) -> Any:
+def _parse(annotation: object, text: str, path: str, registry: Registry) -> object:
     try:
         data = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # not JSON, an integer of thousands of digits, nested too deeply
         data = {"True": True, "False": False, "None": None}.get(text, text)
     try:
         return from_dict(annotation, data, path, registry)

@@ -7,28 +7,31 @@ import functools
 import importlib
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pluggy
 
 from i1_hooks.component import Component
-from i1_hooks.discovery import PluginSource, file_plugin, installed_plugins
+from i1_hooks.disabled import disabled_plugins
+from i1_hooks.discovery import PluginSource, file_plugin, installed_plugins, is_own
 from i1_hooks.errors import UserError, unknown
 from i1_hooks.hookspecs import KINDS, PROJECT, SPECIFICATIONS
+from i1_hooks.text import one_line
 
 PREFIX = f"{PROJECT}_"
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A component together with the distribution that offers it."""
+    """A component, with the plugin and the distribution that offer it."""
 
     kind: str
     component: Component
     distribution: str
     version: str
+    plugin: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,35 +46,75 @@ class Failure:
         return f"plugin {self.plugin!r} of {self.distribution} failed to load: {self.reason}"
 
 
+@dataclass(frozen=True)
+class Skipped:
+    """A name that several plugins claim.
+
+    Attributes:
+        kind: the kind of the component, empty when the plugins themselves share the name.
+        name: what they claim.
+        offers: plugin and distribution of each claim that is not used.
+        kept: plugin and distribution of the claim that is used: that of i1, if it makes one.
+    """
+
+    kind: str
+    name: str
+    offers: tuple[tuple[str, str], ...]
+    kept: tuple[str, str] | None = None
+
+    def __str__(self) -> str:
+        claims = [*([self.kept] if self.kept else []), *self.offers]
+        what = f"{noun(self.kind)} {self.name!r} is offered by" if self.kind else "one name for plugins:"
+        listed = " and ".join(f"plugin {plugin!r} of {distribution}" for plugin, distribution in claims)
+        used = f"that of {self.kept[1]} is used" if self.kept else "none is used"
+        # two plugins of one name are told apart by their distributions
+        choices = [plugin if self.kind else distribution for plugin, distribution in self.offers]
+        fix = " or ".join(f"`i1 plugins disable {choice}`" for choice in dict.fromkeys(choices))
+        return f"{what} {listed}; {used}: uninstall or rename one, or {fix}"
+
+
 class Registry:
     """The plugins of this process and every component they offer.
 
+    Where several plugins claim one name, none of them gets it and everything else is used; a name of i1
+    itself stays i1's.
+
     Args:
         plugins: `(name, distribution, version, load)` per plugin; `load()` returns the plugin module.
-        files: unpackaged plugin files, as `--plugin` takes them. A file that fails to load is an error.
-        strict: raise on the first broken plugin instead of recording it in `failures`.
+        files: unpackaged plugin files, as `--plugin` takes them. A file that fails to load, or that claims a
+            name that exists already, is an error.
+        strict: raise for the first broken plugin or contested name instead of recording it.
+        disabled: names of plugins or distributions that are not loaded.
+
+    Attributes:
+        manager: the plugin manager that calls the hooks.
+        failures: the plugins that could not be loaded.
+        skipped: the names that several plugins claim.
+        disabled: plugin and distribution of what is installed but disabled.
 
     Raises:
-        UserError: for two plugins with one name, two components of one kind with one name, a plugin file that
-            is missing or broken, and, when strict, any broken plugin.
+        UserError: for a plugin file that is missing, broken or claims a name that exists already, and, when
+            strict, for any broken plugin or contested name.
     """
 
     def __init__(
         self,
-        plugins: Iterable[PluginSource | tuple[str, str, str, Any]] = (),
+        plugins: Iterable[PluginSource | tuple[str, str, str, Callable[[], object]]] = (),
         *,
         files: Sequence[str | os.PathLike[str]] = (),
         strict: bool = False,
+        disabled: Collection[str] = (),
     ) -> None:
         self.manager = pluggy.PluginManager(PROJECT)
         for specification in SPECIFICATIONS:
             self.manager.add_hookspecs(specification)
         self.failures: list[Failure] = []
-        self._names: dict[str, str] = {}
+        self.skipped: list[Skipped] = []
+        self.disabled: list[tuple[str, str]] = []
+        self._distributions: dict[str, str] = {}
         self._origins: dict[str, tuple[str, str]] = {}
         self._components: dict[str, dict[str, Registered]] = {kind: {} for kind in KINDS}
-        for plugin in plugins:
-            self._add(PluginSource(*plugin), strict=strict)
+        self._add_all([PluginSource(*plugin) for plugin in plugins], strict=strict, disabled=disabled)
         for file in files:
             self.add_file(file)
 
@@ -81,16 +124,62 @@ class Registry:
         Raises:
             UserError: when the file is missing, broken, or offers a name that exists already.
         """
-        self._add(file_plugin(file), strict=True)
-
-    def _add(self, source: PluginSource, *, strict: bool) -> None:
-        # pluggy would silently skip a second plugin with the same name
-        if source.name in self._names:
+        source = file_plugin(file)
+        if source.name in self._distributions:
             raise UserError(
-                f"two plugins are named {source.name!r}: one of {self._names[source.name]}, "
-                f"one of {source.distribution}; uninstall one or rename it"
+                f"two plugins are named {source.name!r}: one of {self._distributions[source.name]}, "
+                f"one of {source.distribution}; rename the file"
             )
-        self._names[source.name] = source.distribution
+        for registered in self._load(source, strict=True):
+            other = self._components[registered.kind].setdefault(registered.component.name, registered)
+            if other is not registered:
+                raise UserError(
+                    f"{noun(registered.kind)} {registered.component.name!r} is offered twice: by "
+                    f"{other.distribution} and by {source.distribution}; choose another name in the file"
+                    + ("" if is_own(other.distribution) else f", or `i1 plugins disable {other.plugin}`")
+                )
+
+    def _add_all(self, sources: Sequence[PluginSource], *, strict: bool, disabled: Collection[str]) -> None:
+        by_name: dict[str, list[PluginSource]] = {}
+        for source in sources:
+            if source.name in disabled or source.distribution in disabled:
+                self.disabled.append((source.name, source.distribution))
+            else:
+                by_name.setdefault(source.name, []).append(source)
+        claims: dict[tuple[str, str], list[Registered]] = {}
+        for name, candidates in by_name.items():
+            offers = [(source.name, source.distribution) for source in candidates]
+            chosen = self._settle("", name, offers, strict=strict)
+            if chosen is not None:
+                for registered in self._load(candidates[chosen], strict=strict):
+                    key = registered.kind, registered.component.name
+                    claims.setdefault(key, []).append(registered)
+        for (kind, name), found in claims.items():
+            offers = [(registered.plugin, registered.distribution) for registered in found]
+            chosen = self._settle(kind, name, offers, strict=strict)
+            if chosen is not None:
+                self._components[kind][name] = found[chosen]
+
+    def _settle(self, kind: str, name: str, offers: Sequence[tuple[str, str]], *, strict: bool) -> int | None:
+        """Returns which of several claims to a name is used; records, or raises for, the others."""
+        if len(offers) == 1:
+            return 0
+        own = [index for index, (_, distribution) in enumerate(offers) if is_own(distribution)]
+        chosen = own[0] if len(own) == 1 else None
+        skipped = Skipped(
+            kind,
+            name,
+            tuple(offer for index, offer in enumerate(offers) if index != chosen),
+            None if chosen is None else offers[chosen],
+        )
+        if strict:
+            raise UserError(str(skipped))
+        self.skipped.append(skipped)
+        return chosen
+
+    def _load(self, source: PluginSource, *, strict: bool) -> list[Registered]:
+        """Loads a plugin and returns its components; a broken one has none."""
+        self._distributions[source.name] = source.distribution
         try:
             plugin = source.load()
             _check_hooks(plugin, self.manager)
@@ -99,22 +188,20 @@ class Registry:
             self.manager.check_pending()
         except (Exception, SystemExit) as error:  # a plugin may fail in any way; the reason is kept and shown
             reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
-            failure = Failure(source.name, source.distribution, " ".join(reason.split()))
+            failure = Failure(source.name, source.distribution, one_line(reason))
             if self.manager.has_plugin(source.name):
                 self.manager.unregister(name=source.name)
             if strict:
                 raise UserError(str(failure)) from error
             self.failures.append(failure)
-            return
+            return []
         self._origins[source.name] = (source.distribution, source.version)
-        for registered in components:
-            known = self._components[registered.kind]
-            other = known.setdefault(registered.component.name, registered)
-            if other is not registered:
-                raise UserError(
-                    f"{noun(registered.kind)} {registered.component.name!r} is offered twice: by "
-                    f"{other.distribution} and by {source.distribution}; uninstall or rename one"
-                )
+        return components
+
+    @property
+    def warnings(self) -> list[str]:
+        """What `i1` prints before a command: one line for every broken plugin and every contested name."""
+        return [str(item) for item in (*self.failures, *self.skipped)]
 
     @property
     def plugins(self) -> dict[str, tuple[str, str]]:
@@ -135,12 +222,23 @@ class Registry:
         """Returns one component's record without importing its code.
 
         Raises:
-            UserError: listing the choices and the plugins that failed to load.
+            UserError: listing the choices, and the plugins that failed to load or are disabled; or naming the
+                plugins that both claim the name.
         """
         components = self.components(kind)
         if name not in components:
-            note = "; ".join(str(failure) for failure in self.failures)
-            raise unknown(noun(kind), name, components, note=note)
+            for skipped in self.skipped:
+                if (skipped.kind, skipped.name) == (kind, name):
+                    raise UserError(str(skipped))
+            notes = [
+                *map(str, self.failures),
+                *(str(skipped) for skipped in self.skipped if not skipped.kind),
+            ]
+            notes += [
+                f"plugin {plugin!r} of {distribution} is disabled: `i1 plugins enable {plugin}`"
+                for plugin, distribution in self.disabled
+            ]
+            raise unknown(noun(kind), name, components, note="; ".join(notes))
         return components[name]
 
     def load(self, kind: str, name: str) -> Any:
@@ -220,16 +318,18 @@ def _collect(plugin: object, source: PluginSource, manager: pluggy.PluginManager
         for component in records:
             if not isinstance(component, Component):
                 raise TypeError(f"i1_{kind} returned {component!r}, expected i1_hooks.Component records")
-            found.append(Registered(kind, component, source.distribution, source.version))
+            found.append(Registered(kind, component, source.distribution, source.version, source.name))
     return found
 
 
 def make_registry(files: Sequence[str | os.PathLike[str]] = ()) -> Registry:
     """Returns a new registry of the installed plugins and the given plugin files.
 
-    `I1_STRICT_PLUGINS=1` turns a broken plugin into an error.
+    What `i1 plugins disable` and `I1_DISABLED_PLUGINS` name is left out. `I1_STRICT_PLUGINS=1` turns a broken
+    plugin or a contested name into an error.
     """
-    return Registry(installed_plugins(), files=files, strict=os.environ.get("I1_STRICT_PLUGINS") == "1")
+    strict = os.environ.get("I1_STRICT_PLUGINS") == "1"
+    return Registry(installed_plugins(), files=files, strict=strict, disabled=disabled_plugins())
 
 
 _registry: Registry | None = None

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from i1_hooks.component import ComponentConfig
 from i1_hooks.errors import UserError
 from i1_hooks.registry import get_registry, noun
-from i1_hooks.text import one_line
+from i1_hooks.text import one_line, shorten
 
 LONGEST = 80
 """Characters of a value that a message shows."""
@@ -53,18 +53,16 @@ def describe(value: object) -> str:
         return _short(value)
     name = type(value).__name__
     if isinstance(value, Mapping):
-        return _cut(f"{name} of {', '.join(f'{key!r}: {describe(v)}' for key, v in value.items())}")
+        items = ", ".join(f"{key!r}: {describe(item)}" for key, item in value.items())
+        return shorten(f"{name} of {items}", LONGEST)
     if isinstance(value, (tuple, list)) and value:
-        return _cut(f"{name} of {', '.join(describe(item) for item in value[:8])}")
+        items = ", ".join(describe(item) for item in value[:8])
+        return shorten(f"{name} of {items}", LONGEST)
     return f"{name} {_short(value)}"
 
 
 def _short(value: object) -> str:
     try:
-        return _cut(one_line(repr(value)))
+        return shorten(one_line(repr(value)), LONGEST)
     except Exception:  # the value comes from a faulty component, whose `repr` may fail as well
         return "without a repr"
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -4,28 +4,29 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib.metadata
 import inspect
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Generic, TypeVar
 
 from i1_hooks.component import ComponentConfig
 from i1_hooks.config import check_round_trip
-from i1_hooks.discovery import PluginSource, installed_plugins
+from i1_hooks.discovery import ENTRY_POINT_GROUP, PluginSource, installed_plugins
 from i1_hooks.errors import UserError
 from i1_hooks.hookspecs import KINDS
+from i1_hooks.import_cost import HEAVY
 from i1_hooks.registry import Registered, Registry, get_registry, make_registry, use_registry
 
 ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
 
 FUNCTION_KINDS = {"models": 0, "recipes": 0, "commands": 1}
 """The kinds whose code is a function, with the number of its arguments."""
-
-HEAVY = ("jax", "numpy", "flax", "PIL", "optax", "orbax", "grain", "scipy", "torch", "transformers", "rich")
-"""Packages that listing components must not import."""
 
 
 def check_plugin(plugin: object, *, name: str = "under test") -> list[Registered]:
@@ -34,7 +35,8 @@ def check_plugin(plugin: object, *, name: str = "under test") -> list[Registered
     Every hook exists and is marked; every record's code can be imported; a configuration is a frozen
     keyword-only dataclass of the right kind with a docstring, registered where it is defined, and survives
     JSON when it has defaults for all fields; a function takes the arguments of its kind; a recipe survives
-    JSON.
+    JSON. A plugin module in a package, or one that an installed distribution names, imports nothing heavy
+    (`check_import`); a single file may, since it holds the code of its components too.
 
     Args:
         plugin: the plugin module, or an object with hooks.
@@ -56,14 +58,28 @@ def check_plugin(plugin: object, *, name: str = "under test") -> list[Registered
         registry = installed
     else:
         registry = Registry([*installed_plugins(), source])
+        for skipped in registry.skipped:
+            if (name, name) in skipped.offers:
+                raise UserError(str(skipped))
     problems: list[str] = []
     with use_registry(registry):
         for found in offered:
             place = f"{found.kind} {found.component.name!r}"
             problems += [f"{place}: {problem}" for problem in _problems(found, registry)]
+    if isinstance(plugin, ModuleType) and ("." in plugin.__name__ or plugin.__name__ in _entry_points()):
+        try:
+            check_import(plugin.__name__)
+        except AssertionError as error:
+            problems.append(
+                f"{error}, and so does every `i1` command: let its records point to modules that import it"
+            )
     if problems:
         raise AssertionError("\n".join(problems))
     return offered
+
+
+def _entry_points() -> set[str]:
+    return {entry_point.module for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP)}
 
 
 def _problems(found: Registered, registry: Registry) -> Iterator[str]:
@@ -163,7 +179,13 @@ def check_import(module: str, forbidden: Sequence[str] = HEAVY) -> None:
         "import importlib, json, sys; importlib.import_module(sys.argv[1]); "
         "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
     )
-    done = subprocess.run([sys.executable, "-c", code, module], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, module],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise AssertionError(f"import {module} fails: {done.stderr.strip().splitlines()[-1]}")
     found = set(json.loads(done.stdout)).intersection(forbidden)

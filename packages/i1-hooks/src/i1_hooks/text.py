@@ -1,4 +1,4 @@
-"""Messages as one line."""
+"""Messages as one line of bounded length."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def one_line(message: object) -> str:
     """
     line = " ".join(str(message).split()).translate(_UNPRINTABLE)
     return line or (type(message).__name__ if isinstance(message, BaseException) else "")
+
+
+def shorten(text: str, limit: int = 200) -> str:
+    """Returns a text of at most `limit` characters, with dots where it was cut."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

@@ -10,7 +10,7 @@ The docstring of every specification holds a complete plugin file as its example
 from i1_hooks.hookspecs import bench, data, host, model, sample, study, train
 from i1_hooks.hookspecs.markers import PROJECT, hookimpl, hookspec
 
-__all__ = ["KINDS", "PROJECT", "SPECIFICATIONS", "hookimpl", "hookspec"]
+__all__ = ["KINDS", "PROJECT", "SPECIFICATIONS", "SUITES", "hookimpl", "hookspec"]
 
 SPECIFICATIONS = (model, data, train, sample, bench, study, host)
 """The modules that hold the specifications, one per package that declares the base classes."""
@@ -41,3 +41,27 @@ KINDS: dict[str, str] = {
     "commands": "subcommands of `i1`",
 }
 """Every kind of component, with what it is."""
+
+SUITES: dict[str, str] = {
+    "backbones": "i1_model.testing.backbones:BackboneSuite",
+    "adapters": "i1_model.testing.adapters:AdapterSuite",
+    "text_encoders": "i1_model.testing.text_encoders:TextEncoderSuite",
+    "autoencoders": "i1_model.testing.autoencoders:AutoencoderSuite",
+    "flows": "i1_model.testing.flows:FlowSuite",
+    "objectives": "i1_train.testing:ObjectiveSuite",
+    "optimizers": "i1_train.testing:OptimizerSuite",
+    "schedules": "i1_train.testing:ScheduleSuite",
+    "sources": "i1_data.testing:SourceSuite",
+    "filters": "i1_data.testing:FilterSuite",
+    "captioners": "i1_data.testing:CaptionerSuite",
+    "mixings": "i1_data.testing:MixingSuite",
+    "solvers": "i1_sample.testing.solvers:SolverSuite",
+    "time_grids": "i1_sample.testing.time_grids:TimeGridSuite",
+    "guidances": "i1_sample.testing.guidances:GuidanceSuite",
+    "rewriters": "i1_sample.testing.rewriters:RewriterSuite",
+    "loggers": "i1_train.testing:LoggerSuite",
+    "judges": "i1_bench.testing:JudgeSuite",
+    "benchmarks": "i1_bench.testing:BenchmarkSuite",
+    "studies": "i1_study.testing:StudySuite",
+}
+"""Where the conformance suite of a kind is; the kinds whose code is a function have none."""

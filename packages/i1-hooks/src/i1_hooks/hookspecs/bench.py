@@ -12,12 +12,12 @@ from i1_hooks.hookspecs.markers import hookspec
 def i1_judges() -> Iterable[Component]:
     """Returns judges: measurements of one generated picture.
 
-    Each is a `i1_bench.judges.JudgeConfig`.
+    Each is an `i1_bench.judges.JudgeConfig`.
 
     Example:
         from dataclasses import dataclass
 
-        from i1_bench.judges import JudgeConfig, Verdict, VerdictJudge
+        from i1_bench.judges import JudgeConfig, Verdict, VerdictJudge, check_image
         from i1_hooks import Component, hookimpl
 
 
@@ -26,7 +26,7 @@ def i1_judges() -> Iterable[Component]:
                 self.tolerance = tolerance
 
             def judge(self, image, spec):
-                found = float(image.mean())
+                found = float(check_image(image).mean())
                 if abs(found - spec) <= self.tolerance:
                     return Verdict(score=1.0, seen=found)
                 return Verdict(score=0.0, reason=f"mean {found:.0f}, not {spec}", seen=found)
@@ -34,7 +34,7 @@ def i1_judges() -> Iterable[Component]:
 
         @dataclass(frozen=True, kw_only=True)
         class BrightnessJudge(JudgeConfig):
-            '''Whether the mean of all pixels is near what was asked for.'''
+            '''Whether the mean of all pixels is near the number that was asked for.'''
 
             tolerance: float = 10.0
 
@@ -53,7 +53,7 @@ def i1_judges() -> Iterable[Component]:
 def i1_benchmarks() -> Iterable[Component]:
     """Returns benchmarks: prompt sets with their scoring.
 
-    Each is a `i1_bench.benchmarks.BenchmarkConfig`.
+    Each is an `i1_bench.benchmarks.BenchmarkConfig`.
 
     Example:
         from dataclasses import dataclass

@@ -12,7 +12,7 @@ from i1_hooks.hookspecs.markers import hookspec
 def i1_sources() -> Iterable[Component]:
     """Returns sources: random-access collections of captioned images.
 
-    Each is a `i1_data.sources.SourceConfig`.
+    Each is an `i1_data.sources.SourceConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -55,7 +55,7 @@ def i1_sources() -> Iterable[Component]:
 def i1_filters() -> Iterable[Component]:
     """Returns filters: predicates that drop records.
 
-    Each is a `i1_data.filters.FilterConfig`.
+    Each is an `i1_data.filters.FilterConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -85,7 +85,7 @@ def i1_filters() -> Iterable[Component]:
 def i1_captioners() -> Iterable[Component]:
     """Returns captioners: rules that turn a record's captions into one caption.
 
-    Each is a `i1_data.captioners.CaptionerConfig`.
+    Each is an `i1_data.captioners.CaptionerConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -113,7 +113,7 @@ def i1_captioners() -> Iterable[Component]:
 def i1_mixings() -> Iterable[Component]:
     """Returns mixings: weights given to several sources.
 
-    Each is a `i1_data.mixings.MixingConfig`.
+    Each is an `i1_data.mixings.MixingConfig`.
 
     Example:
         from dataclasses import dataclass

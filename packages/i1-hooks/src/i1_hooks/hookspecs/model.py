@@ -12,7 +12,7 @@ from i1_hooks.hookspecs.markers import hookspec
 def i1_backbones() -> Iterable[Component]:
     """Returns backbones: networks that predict the flow target from noisy latents and text.
 
-    Each is a `i1_model.backbones.BackboneConfig`.
+    Each is an `i1_model.backbones.BackboneConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -26,16 +26,16 @@ def i1_backbones() -> Iterable[Component]:
 
         class PixelNetModule(Backbone):
             def __init__(self, config, spec, key):
-                key_in, key_out = jax.random.split(key)
-                self.enter = Linear(spec.channels + 1, config.hidden_width, key_in)
-                self.leave = Linear(config.hidden_width, spec.channels, key_out)
+                key_embed, key_head = jax.random.split(key)
+                self.embed = Linear(spec.channels + 1, config.hidden_width, key_embed)
+                self.head = Linear(config.hidden_width, spec.channels, key_head)
 
             def __call__(self, latents, time, conditioning):
                 weight = conditioning.mask[..., None].astype(conditioning.tokens.dtype)
                 text = (conditioning.tokens * weight).sum(1) / jnp.maximum(weight.sum(1), 1)
                 clock = jnp.broadcast_to(time[:, None, None, None], (*latents.shape[:3], 1))
-                hidden = self.enter(jnp.concatenate([latents, clock.astype(latents.dtype)], -1))
-                return self.leave(jax.nn.gelu(hidden + text[:, None, None])).astype(jnp.float32)
+                hidden = self.embed(jnp.concatenate([latents, clock.astype(latents.dtype)], -1))
+                return self.head(jax.nn.gelu(hidden + text[:, None, None])).astype(jnp.float32)
 
 
         @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def i1_backbones() -> Iterable[Component]:
 def i1_adapters() -> Iterable[Component]:
     """Returns adapters: networks between a text encoder and the backbone.
 
-    Each is a `i1_model.adapters.AdapterConfig`.
+    Each is an `i1_model.adapters.AdapterConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -96,7 +96,7 @@ def i1_adapters() -> Iterable[Component]:
 def i1_text_encoders() -> Iterable[Component]:
     """Returns text encoders: frozen encoders from prompts to token embeddings.
 
-    Each is a `i1_model.text_encoders.TextEncoderConfig`.
+    Each is an `i1_model.text_encoders.TextEncoderConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -150,7 +150,7 @@ def i1_text_encoders() -> Iterable[Component]:
 def i1_autoencoders() -> Iterable[Component]:
     """Returns autoencoders: frozen maps between pixels and latents.
 
-    Each is a `i1_model.autoencoders.AutoencoderConfig`.
+    Each is an `i1_model.autoencoders.AutoencoderConfig`.
 
     Example:
         from dataclasses import dataclass, field
@@ -196,7 +196,7 @@ def i1_autoencoders() -> Iterable[Component]:
 def i1_flows() -> Iterable[Component]:
     """Returns flows: interpolant, training time law and prediction target.
 
-    Each is a `i1_model.flow.FlowConfig`.
+    Each is an `i1_model.flow.FlowConfig`.
 
     Example:
         from dataclasses import dataclass

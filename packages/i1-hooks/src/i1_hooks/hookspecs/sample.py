@@ -12,7 +12,7 @@ from i1_hooks.hookspecs.markers import hookspec
 def i1_solvers() -> Iterable[Component]:
     """Returns solvers: integrators of the sampling ODE.
 
-    Each is a `i1_sample.solvers.SolverConfig`.
+    Each is an `i1_sample.solvers.SolverConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -47,7 +47,7 @@ def i1_solvers() -> Iterable[Component]:
 def i1_time_grids() -> Iterable[Component]:
     """Returns time grids: the times a solver visits.
 
-    Each is a `i1_sample.time_grids.TimeGridConfig`.
+    Each is an `i1_sample.time_grids.TimeGridConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -77,7 +77,7 @@ def i1_time_grids() -> Iterable[Component]:
 def i1_guidances() -> Iterable[Component]:
     """Returns guidances: combinations of conditional and unconditional velocity.
 
-    Each is a `i1_sample.guidances.GuidanceConfig`.
+    Each is an `i1_sample.guidances.GuidanceConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -106,7 +106,7 @@ def i1_guidances() -> Iterable[Component]:
 def i1_rewriters() -> Iterable[Component]:
     """Returns rewriters: prompt expansion before encoding.
 
-    Each is a `i1_sample.rewriters.RewriterConfig`.
+    Each is an `i1_sample.rewriters.RewriterConfig`.
 
     Example:
         from dataclasses import dataclass

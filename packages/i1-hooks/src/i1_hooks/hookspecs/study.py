@@ -12,7 +12,7 @@ from i1_hooks.hookspecs.markers import hookspec
 def i1_studies() -> Iterable[Component]:
     """Returns studies: controlled sets of recipes that differ in one axis.
 
-    Each is a `i1_study.base.StudyConfig`.
+    Each is an `i1_study.base.StudyConfig`.
 
     Example:
         from dataclasses import dataclass

@@ -12,7 +12,7 @@ from i1_hooks.hookspecs.markers import hookspec
 def i1_objectives() -> Iterable[Component]:
     """Returns objectives: training losses.
 
-    Each is a `i1_train.objectives.ObjectiveConfig`.
+    Each is an `i1_train.objectives.ObjectiveConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -43,7 +43,7 @@ def i1_objectives() -> Iterable[Component]:
 def i1_optimizers() -> Iterable[Component]:
     """Returns optimizers: gradient transformations.
 
-    Each is a `i1_train.optimizers.base.OptimizerConfig`.
+    Each is an `i1_train.optimizers.base.OptimizerConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -74,7 +74,7 @@ def i1_optimizers() -> Iterable[Component]:
 def i1_schedules() -> Iterable[Component]:
     """Returns schedules: learning rates over steps.
 
-    Each is a `i1_train.schedules.ScheduleConfig`.
+    Each is an `i1_train.schedules.ScheduleConfig`.
 
     Example:
         from dataclasses import dataclass
@@ -106,7 +106,7 @@ def i1_schedules() -> Iterable[Component]:
 def i1_loggers() -> Iterable[Component]:
     """Returns loggers: where training metrics and pictures go.
 
-    Each is a `i1_train.loggers.base.LoggerConfig`.
+    Each is an `i1_train.loggers.base.LoggerConfig`.
 
     Example:
         from dataclasses import dataclass
