@@ -15,8 +15,8 @@ from i1_hooks.text import one_line
 HELP = ("-h", "--help")
 EPILOG = """\
 options:
-  -h, --help     show this and leave; `i1 COMMAND --help` shows a command's own options
-  --version      show the version and leave
+  -h, --help     show this help and exit; `i1 COMMAND --help` shows the options of a command
+  --version      show the version and exit
   --plugin FILE  load an unpackaged plugin file; may be given several times, anywhere on the line
   --debug        show the traceback of an error; anywhere on the line"""
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the arguments after the program's name; those of the process by default.
 
     Returns:
-        0 when done, 2 for a mistake of the user (`UserError`, or what argparse refuses), 1 for anything else.
+        0 on success, 2 for a mistake of the user (`UserError`, or what argparse refuses), 1 otherwise.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in _before_separator(arguments)
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _report("i1: interrupted", 1, debug)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output left; Python must not complain about that at exit
+        sys.stderr.close()  # whoever read our output has closed it; at exit Python would complain about that
         return 1
     except Exception as error:  # the last resort: a bug of ours or of a plugin
         hint = "" if debug else "; run again with --debug for the traceback"
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(registry: Registry, arguments: list[str]) -> int:
-    """Runs the command that `arguments` name, after the global flags were taken out.
+    """Runs the command that `arguments` name; the global flags are not among them.
 
     Raises:
         UserError: for an unknown command or option.
@@ -73,7 +73,7 @@ def run(registry: Registry, arguments: list[str]) -> int:
 
 
 def help_text(registry: Registry) -> str:
-    """Returns what `i1 --help` prints, from the records alone."""
+    """Returns what `i1 --help` prints; no component is imported."""
     commands = {
         name: found.component.summary for name, found in sorted(registry.components("commands").items())
     }
@@ -86,7 +86,7 @@ def help_text(registry: Registry) -> str:
 def split_global_flags(arguments: Sequence[str]) -> tuple[list[Path], list[str]]:
     """Takes `--plugin FILE` (repeatable) and `--debug` out of a command line.
 
-    Everything after `--` is left alone.
+    What follows `--` is not searched.
 
     Returns:
         The plugin files, and the other arguments in order.

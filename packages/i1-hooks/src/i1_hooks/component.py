@@ -1,4 +1,4 @@
-"""The records that cross package borders: what a plugin says it has."""
+"""The records with which a plugin says what it offers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ PLACE = re.compile(r"[^\s:]+:[^\s:]+")
 
 @dataclass(frozen=True)
 class Component:
-    """One named thing that a recipe or a command line can choose.
+    """A named choice for a recipe or a command line.
 
     Attributes:
-        name: what people write, for example `"transformer"`; unique within its kind. Letters, digits, dot,
-            underscore and hyphen.
-        config: where the code is, as `"package.module:Attribute"`. It is imported only when the component is
-            used, so that listing components imports nothing heavy. For most kinds the attribute is a
+        name: what people write, for example `"transformer"`; unique within its kind. Letters, digits,
+            dot, underscore and hyphen.
+        config: the place of the code, as `"package.module:Attribute"`. It is imported only when the component
+            is used, so that listing components imports nothing heavy. For most kinds the attribute is a
             `ComponentConfig` subclass; for `recipes`, `models` and `commands` it is a function.
         summary: one line for `i1 plugins`.
 

@@ -1,4 +1,4 @@
-"""Configurations as JSON, there and back, checked against the types."""
+"""Configurations as JSON, checked against their types when they are read."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def from_dict(annotation: object, data: object, path: str = "", registry: Regist
     Args:
         annotation: a dataclass, a slot base class, or a type such as `tuple[int, ...]` or `float | None`.
         data: what `json.loads` gave.
-        path: where in the whole configuration this value sits, for messages.
+        path: the place of this value in the whole configuration, for messages.
         registry: where component names are looked up; the process-wide one by default.
 
     Raises:

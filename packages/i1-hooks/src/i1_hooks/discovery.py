@@ -33,7 +33,7 @@ def is_own(distribution: str) -> bool:
 
 
 def installed_plugins() -> list[PluginSource]:
-    """Returns every plugin that an installed distribution names in the entry-point group `i1`, ours first."""
+    """Returns the plugins in the entry-point group `i1` of all installed distributions, those of i1 first."""
     found = []
     for entry_point in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         distribution = entry_point.dist

@@ -1,4 +1,4 @@
-"""The one exception that means: the user can fix this."""
+"""The exception for mistakes that the user can fix."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class UserError(ValueError):
 
 
 def unknown(what: str, value: str, choices: Iterable[str], *, note: str = "") -> UserError:
-    """Returns the error for a name that does not exist: the value, the near ones, all choices.
+    """Returns the error for a name that does not exist, with similar names and all choices.
 
     Args:
-        what: the noun, for example `"recipe"`.
+        what: what the name stands for, such as `"recipe"`.
         value: what the user wrote.
         choices: what exists.
-        note: appended, for example plugins that failed to load.
+        note: a sentence to add, for example about plugins that failed to load.
     """
     names, value = sorted(choices), shorten(value)
     near = difflib.get_close_matches(value, names, n=3)

@@ -1,4 +1,4 @@
-"""Facts about this machine, gathered without importing more than is installed."""
+"""Facts about this machine; nothing is imported that is not installed."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def devices() -> DevicesFacts:
     """Returns what jax finds, and the accelerators that the operating system shows.
 
     Returns:
-        `found`: a list of id, platform, kind and memory in bytes (`None`: jax does not know); `error`: why
-        jax failed, or `None`; `hardware`: accelerators with device files, and the jax extra that drives them.
+        `found`: the devices; `error`: why jax failed, or `None`; `hardware`: accelerators that have a device
+        file, each with the extra of jax that drives it.
     """
     hardware = {name: extra for name, (file, extra) in HARDWARE.items() if Path(file).exists()}
     report: DevicesFacts = {"found": [], "error": None, "hardware": hardware}
@@ -104,7 +104,9 @@ def devices() -> DevicesFacts:
         return report
     try:
         found = importlib.import_module("jax").devices()
-    except Exception as error:  # a broken driver or installation fails in any way; that is what we report
+    except (
+        Exception
+    ) as error:  # a broken driver or installation may fail in any way, which is what is reported
         report["error"] = one_line(f"{type(error).__name__}: {error}")
         return report
     for device in found:
@@ -131,7 +133,7 @@ def host_memory() -> dict[str, int]:
 
 
 def folders() -> dict[str, FolderFacts]:
-    """Returns the working folder and the cache folders: path, size, free disk, and what sets them."""
+    """Returns the working folder and the cache folders, with sizes, free disk space and what sets them."""
     home_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     compilation = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(home_cache / "i1" / "jax"))
     hugging_face = os.environ.get("HF_HOME") or home_cache / "huggingface"

@@ -69,7 +69,7 @@ def _set_inside(
 
 
 def _children(annotation: object, value: object) -> dict[str, object] | None:
-    """Returns the names one level inside `value` with their types, `None` where there is no inside."""
+    """Returns the names of the parts of `value` with their types, `None` for a value without parts."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return field_types(type(value))
     for option in _options(annotation):

@@ -1,4 +1,4 @@
-"""The argument parser of commands: a mistake is one line that names the choices."""
+"""The argument parser of commands, which reports a mistake in one line that names the choices."""
 
 from __future__ import annotations
 

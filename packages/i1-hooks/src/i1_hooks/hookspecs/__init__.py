@@ -1,4 +1,4 @@
-"""Every hook of i1: the map of the system.
+"""Every hook of i1, and with them a map of the system.
 
 A plugin is a module (or an object) with functions named `i1_<kind>`, marked with `i1_hooks.hookimpl`. It is
 named in the entry-point group `i1` of its package, or given to `i1` as `--plugin FILE`. Each component hook

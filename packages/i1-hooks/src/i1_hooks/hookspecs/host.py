@@ -13,7 +13,7 @@ from i1_hooks.hookspecs.markers import hookspec
 def i1_commands() -> Iterable[Component]:
     """Returns commands: functions that take the arguments after the command's name and return an exit status.
 
-    A command prints its results, raises `UserError` for a mistake of the user, and returns 0 when done. It
+    A command prints its results, raises `UserError` for a mistake of the user, and returns 0 on success. It
     parses its arguments before it imports anything heavy.
 
     Example:
@@ -41,8 +41,8 @@ def i1_run_started(workdir: Path, recipe: str, step: int) -> None:
 
     Args:
         workdir: the run's folder.
-        recipe: the name of its recipe.
-        step: how many steps are finished: 0, or where it resumes.
+        recipe: the name of the run's recipe.
+        step: the number of finished steps; 0 unless the run resumes.
 
     Example:
         from i1_hooks import hookimpl
@@ -62,7 +62,7 @@ def i1_checkpoint_saved(workdir: Path, model: Path, step: int, prompts: tuple[st
     Args:
         workdir: the run's folder.
         model: a folder that sampling can load.
-        step: how many steps are finished.
+        step: the number of finished steps.
         prompts: the recipe's preview prompts.
 
     Example:
@@ -83,7 +83,7 @@ def i1_run_finished(workdir: Path, step: int, status: str) -> None:
 
     Args:
         workdir: the run's folder.
-        step: how many steps are finished.
+        step: the number of finished steps.
         status: `"done"`, `"interrupted"` or `"failed"`.
 
     Example:
