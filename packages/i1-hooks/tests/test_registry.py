@@ -136,6 +136,19 @@ def test_a_disabled_plugin_is_not_loaded():
             registry.find("adapters", "x")
 
 
+def test_the_distributions_that_are_there_in_any_state():
+    sources = [
+        source("loaded", plugin()),
+        ("broken", "dist-broken", "1", lambda: 1 / 0),
+        source("off", plugin()),
+        source("same", plugin(), "dist-1"),
+        source("same", plugin(), "dist-2"),
+    ]
+    registry = Registry(sources, disabled=["off"])
+    assert registry.distributions() == {"dist-loaded", "dist-broken", "dist-off", "dist-1", "dist-2"}
+    assert list(registry.installed()) == ["dist-loaded"]
+
+
 def unmarked():
     return []
 

@@ -283,6 +283,12 @@ class Registry:
         components = self._components.get(getattr(config_class, "kind", ""), {})
         return next((found for found in components.values() if found.component.config == place), None)
 
+    def distributions(self) -> set[str]:
+        """Returns every distribution that has a plugin, also those that are broken, contested or disabled."""
+        contested = {distribution for skipped in self.skipped for _, distribution in skipped.offers}
+        disabled = {distribution for _, distribution in self.disabled}
+        return {*self._distributions.values(), *contested, *disabled}
+
     def installed(self) -> dict[str, str]:
         """Returns distribution and version of every loaded plugin, for runs and checkpoints."""
         return dict(sorted(set(self._origins.values())))

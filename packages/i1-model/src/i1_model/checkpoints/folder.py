@@ -191,7 +191,7 @@ def from_record(data: Any, where: str) -> tuple[ModelConfig, dict[str, Any]]:
 
 
 def _absent_plugins(stored: Mapping[str, str]) -> str:
-    absent = sorted(set(stored) - set(get_registry().installed()))
+    absent = sorted(set(stored) - get_registry().distributions())
     if not absent:
         return ""
     names = ", ".join(f"{name} {stored[name]}" for name in absent)
