@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from i1_hooks.component import ComponentConfig
 from i1_hooks.errors import UserError
-from i1_hooks.registry import get_registry, noun
+from i1_hooks.records import noun
+from i1_hooks.registry import get_registry
 from i1_hooks.text import one_line, shorten
 
 LONGEST = 80

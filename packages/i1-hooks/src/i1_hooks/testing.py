@@ -21,7 +21,8 @@ from i1_hooks.discovery import ENTRY_POINT_GROUP, PluginSource, installed_plugin
 from i1_hooks.errors import UserError
 from i1_hooks.hookspecs import KINDS
 from i1_hooks.import_cost import HEAVY
-from i1_hooks.registry import Registered, Registry, get_registry, make_registry, use_registry
+from i1_hooks.records import Registered
+from i1_hooks.registry import Registry, get_registry, make_registry, use_registry
 
 ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
 
