@@ -83,10 +83,8 @@ def i1_benchmarks() -> Iterable[Component]:
 
             def requests(self, count, seed):
                 prompt = Prompt(text="a night sky", category="night", split="all", spec=None)
-                return [
-                    Request(prompt=prompt, path=PurePosixPath(f"night/{i}.png"), noise=i)
-                    for i in range(count)
-                ]
+                paths = [PurePosixPath(f"night/{i}.png") for i in range(count)]
+                return [Request(prompt=prompt, path=path, noise=i) for i, path in enumerate(paths)]
 
             def judge(self):
                 return Darkness()
