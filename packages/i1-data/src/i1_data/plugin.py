@@ -6,9 +6,20 @@ from i1_hooks import Component, hookimpl
 
 
 @hookimpl
+def i1_commands() -> list[Component]:
+    """Offers `i1 data`."""
+    return [Component("data", "i1_data.commands.cli:main", "prepare and look at training data")]
+
+
+@hookimpl
 def i1_sources() -> list[Component]:
     """Offers procedural scenes, folders, manifests and record files."""
     return [
+        Component(
+            "array_record",
+            "i1_data.sources.array_record:ArrayRecordSource",
+            "ArrayRecord shards, as `i1 data prepare` writes them",
+        ),
         Component(
             "scenes",
             "i1_data.scenes.source:ScenesSource",

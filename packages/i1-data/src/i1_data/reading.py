@@ -15,6 +15,7 @@ from i1_hooks.text import one_line
 from i1_data import images
 from i1_data.buckets import nearest_bucket
 from i1_data.config import DataConfig
+from i1_data.filters import FilterConfig
 from i1_data.sources import Record, Source, SourceConfig
 from i1_data.subset import candidates, num_places
 
@@ -96,7 +97,7 @@ class Reader:
                 self._warn(f"left out: {error}")
                 continue
             try:
-                if all(_keeps(keeper, record) for keeper in self._config.filters):
+                if all(keeps(keeper, record) for keeper in self._config.filters):
                     return record
             except UserError as error:
                 raise UserError(f"{where}: {error}") from error
@@ -156,8 +157,13 @@ def read_record(config: SourceConfig, source: Source, index: int) -> Record:
     return record  # pyright: ignore[reportReturnType]
 
 
-def _keeps(keeper: Any, record: Record) -> bool:
-    kept = keeper.keep(record)
+def keeps(keeper: FilterConfig, record: Record) -> bool:
+    """Says whether a filter keeps a record.
+
+    Raises:
+        UserError: from the filter, and naming one that returns something else than True or False.
+    """
+    kept: Any = keeper.keep(record)
     if not isinstance(kept, (bool, np.bool_)):
         raise wrong_return(keeper, f"keep(record {record['key']!r})", kept, "True or False")
     return bool(kept)

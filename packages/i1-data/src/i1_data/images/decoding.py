@@ -71,16 +71,21 @@ def upright_size(image: Pixels | bytes, *, name: str = "image") -> tuple[int, in
         return size[::-1] if _orientation(found) in (5, 6, 7, 8) else size
 
 
-def decode(image: Pixels | bytes, *, name: str = "image") -> Image.Image:
+Colour = tuple[int, int, int]
+"""Red, green and blue, from 0 to 255."""
+
+
+def decode(image: Pixels | bytes, *, name: str = "image", background: Colour | None = None) -> Image.Image:
     """Returns an image in mode RGB.
 
-    Transparency is dropped, as in the published records; 16-bit grey values are scaled to 8 bits; the
-    orientation that a camera noted is applied; of an animation the first frame is taken. Text, colour
-    profiles and other metadata are ignored, also where they are damaged.
+    Transparency is dropped, as in the published records, unless a background is given; 16-bit grey values
+    are scaled to 8 bits; the orientation that a camera noted is applied; of an animation the first frame is
+    taken. Text, colour profiles and other metadata are ignored, also where they are damaged.
 
     Args:
         image: encoded bytes, or uint8 pixels of shape (height, width, 3).
         name: how messages name the image.
+        background: the colour that shows through transparent pixels.
 
     Raises:
         UserError: naming an image that cannot be decoded or pixels of another shape or dtype.
@@ -96,12 +101,12 @@ def decode(image: Pixels | bytes, *, name: str = "image") -> Image.Image:
         found = _open(image, name)
         with found.image as opened:
             opened.load()
-            return _upright_rgb(opened, _orientation(found))
+            return _upright_rgb(opened, _orientation(found), background)
     except Exception as first:  # whatever a decoder raises on damaged bytes
-        return _decode_stripped(image, name, first)
+        return _decode_stripped(image, name, background, first)
 
 
-def _decode_stripped(image: bytes, name: str, first: Exception) -> Image.Image:
+def _decode_stripped(image: bytes, name: str, background: Colour | None, first: Exception) -> Image.Image:
     """Decodes without metadata what could not be decoded with it."""
     stripped, _ = strip_metadata(image)
     if stripped == image or isinstance(first, UserError):
@@ -109,17 +114,22 @@ def _decode_stripped(image: bytes, name: str, first: Exception) -> Image.Image:
     try:
         with Image.open(io.BytesIO(stripped), formats=_formats()) as opened:
             opened.load()
-            return _upright_rgb(opened, _orientation(_Opened(opened, image, is_stripped=True)))
+            orientation = _orientation(_Opened(opened, image, is_stripped=True))
+            return _upright_rgb(opened, orientation, background)
     except Exception:
         raise _broken(name, image, first) from first
 
 
-def _upright_rgb(image: Image.Image, orientation: int) -> Image.Image:
+def _upright_rgb(image: Image.Image, orientation: int, background: Colour | None) -> Image.Image:
     if image.mode.startswith("I"):
         grey = np.clip(np.asarray(image).astype(np.int64), 0, 65535) // 257
         image = Image.fromarray(grey.astype(np.uint8))
     if orientation in _TURNS:
         image = image.transpose(_TURNS[orientation])
+    if background is not None and image.has_transparency_data:
+        return Image.alpha_composite(
+            Image.new("RGBA", image.size, (*background, 255)), image.convert("RGBA")
+        ).convert("RGB")
     return image.convert("RGB")
 
 

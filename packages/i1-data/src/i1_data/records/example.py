@@ -1,4 +1,4 @@
-"""Parsing of `tf.train.Example` messages.
+"""Parsing and writing of `tf.train.Example` messages.
 
 An Example is a map from names to lists of bytes, floats or integers, in the protocol-buffer encoding:
 https://protobuf.dev/programming-guides/encoding/ and tensorflow/core/example/{example,feature}.proto.
@@ -7,7 +7,7 @@ https://protobuf.dev/programming-guides/encoding/ and tensorflow/core/example/{e
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Feature = list[bytes] | list[float] | list[int]
@@ -34,6 +34,42 @@ def parse_example(data: bytes) -> dict[str, Feature]:
     except (IndexError, TypeError, struct.error, UnicodeDecodeError) as error:
         raise ValueError("not a serialized tf.train.Example") from error
     return features
+
+
+def serialize_example(features: Mapping[str, Sequence[bytes] | Sequence[float] | Sequence[int]]) -> bytes:
+    """Returns an Example with these features, in their order; `parse_example` undoes it.
+
+    An empty list becomes a feature without a value.
+    """
+    entries = (
+        _field(1, _field(1, name.encode()) + _field(2, _write_feature(values)))
+        for name, values in features.items()
+    )
+    return _field(1, b"".join(entries))
+
+
+def _write_feature(values: Sequence[bytes] | Sequence[float] | Sequence[int]) -> bytes:
+    if not values:
+        return b""
+    if isinstance(values[0], bytes):
+        return _field(1, b"".join(_field(1, value) for value in values if isinstance(value, bytes)))
+    if isinstance(values[0], float):
+        return _field(2, _field(1, struct.pack(f"<{len(values)}f", *values)))
+    numbers = b"".join(_write_varint(value & ((1 << 64) - 1)) for value in values if isinstance(value, int))
+    return _field(3, _field(1, numbers))
+
+
+def _field(number: int, body: bytes) -> bytes:
+    return _write_varint(number << 3 | 2) + _write_varint(len(body)) + body
+
+
+def _write_varint(number: int) -> bytes:
+    written = bytearray()
+    while number > 0x7F:
+        written.append(number & 0x7F | 0x80)
+        number >>= 7
+    written.append(number)
+    return bytes(written)
 
 
 def _feature(data: memoryview) -> Feature:

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 from i1_hooks import UserError, unknown
-from i1_hooks.files import decode_text, read_json, user_path
+from i1_hooks.files import read_json, user_path
 
-from i1_data.records.example import Feature, parse_example
 from i1_data.records.tfrecord import index_records, read_record, scan_records
 from i1_data.sources.base import Record, SourceConfig
 from i1_data.sources.faults import Faults, printable
+from i1_data.sources.features import record_from_example
 
 INFO = "dataset_info.json"
 
@@ -151,20 +151,14 @@ class Tfrecords:
         where = f"{printable(str(path))}, record {row}"
         offset, length = self._places_of(shard)[row]
         payload = read_record(path, int(offset), int(length))
-        try:
-            features = parse_example(payload)
-        except ValueError as error:
-            raise UserError(f"{where}: {error}; fetch the file again") from error
-        image = _texts(features, self._config.image_feature, where)
-        captions = _texts(features, self._config.caption_feature, where)
-        key = _texts(features, self._config.key_feature, where)
-        if len(image) != 1 or len(key) != 1:
-            raise UserError(f"{where}: expected one image and one key, got {len(image)} and {len(key)}")
-        return {
-            "image": image[0],
-            "captions": [decode_text(text, f"{where}, caption {n}") for n, text in enumerate(captions)],
-            "key": decode_text(key[0], f"{where}, key"),
-        }
+        config = self._config
+        return record_from_example(
+            payload,
+            where,
+            image=config.image_feature,
+            caption=config.caption_feature,
+            key=config.key_feature,
+        )
 
     def _places_of(self, number: int) -> np.ndarray:
         places = self._places.get(number)
@@ -178,12 +172,3 @@ class Tfrecords:
                 )
             self._places[number] = places
         return places
-
-
-def _texts(features: dict[str, Feature], name: str, where: str) -> list[bytes]:
-    if name not in features:
-        raise unknown(f"feature of {where}", name, features)
-    values = [value for value in features[name] if isinstance(value, bytes)]
-    if len(values) != len(features[name]):
-        raise UserError(f"{where}: feature {name!r} holds numbers, expected bytes")
-    return values

@@ -1,0 +1,1 @@
+"""Inspection: what a source holds, measured and shown on a page."""

@@ -1,0 +1,1 @@
+"""Preparation: sources of any kind become sharded records of one size, which training reads fast."""
