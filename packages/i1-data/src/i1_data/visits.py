@@ -86,7 +86,7 @@ class PlannedBatches(grain.MapDataset):
         parent: grain.MapDataset,
         planner: Planner,
         rows: Sequence[int],
-        collate: Callable[[Sequence[Any]], dict[str, Any]],
+        collate: Callable[[Sequence[Any]], dict[str, Any] | UserError],
     ) -> None:
         super().__init__(parent)
         self._planner = planner

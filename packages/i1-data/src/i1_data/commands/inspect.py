@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from i1_hooks import CommandParser, UserError, from_dict, get_registry
 from i1_hooks.files import user_path, write_atomically
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     """
     parser = CommandParser(
         prog="i1 data inspect",
-        description="Print sizes, caption lengths and mixture shares; with --output, write a page with pictures.",
+        description="Print sizes, caption lengths and mixture shares; --output adds a page with pictures.",
     )
     add = parser.add_argument
     add("sources", metavar="SOURCE", nargs="+", help=SOURCE_HELP)
@@ -116,7 +117,7 @@ def _shares(
         return []
     config: MixingConfig = from_dict(MixingConfig, {"component": mixing})
     proportions = check_proportions(config, sizes)
-    visits = make_visits(sizes, proportions, 0)
+    visits: Any = make_visits(sizes, proportions, 0)
     seen = Counter(visits[number][0] for number in range(num_visits))
     return [
         (name, share / sum(proportions), seen[number] / num_visits)

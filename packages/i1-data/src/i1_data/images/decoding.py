@@ -67,8 +67,8 @@ def upright_size(image: Pixels | bytes, *, name: str = "image") -> tuple[int, in
         return image.shape[0], image.shape[1]
     found = _open(image, name)
     with found.image as opened:
-        size = opened.height, opened.width
-        return size[::-1] if _orientation(found) in (5, 6, 7, 8) else size
+        is_turned = _orientation(found) in (5, 6, 7, 8)
+        return (opened.width, opened.height) if is_turned else (opened.height, opened.width)
 
 
 Colour = tuple[int, int, int]

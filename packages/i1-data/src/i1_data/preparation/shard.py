@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from i1_hooks import UserError
 
@@ -153,7 +153,7 @@ def _prepare(
     row.enlarged += height < size[0] or width < size[1]
     row.sizes[f"{size[0]}x{size[1]}"] += 1
     others: Any = {name: value for name, value in record.items() if name not in (DIGEST, "image/shape")}
-    return {**others, "image": image, "image/shape": [*size, 3], DIGEST: made_from}
+    return cast("Record", {**others, "image": image, "image/shape": [*size, 3], DIGEST: made_from})
 
 
 def _encode(settings: Preparation, record: Record, size: tuple[int, ...]) -> bytes:

@@ -65,9 +65,10 @@ class ArrayRecordSource(SourceConfig):
                 continue
             try:
                 reader = open_reader(root / name)
-                if stated is not None and reader.num_records() != stated[name]:
+                count = reader.num_records()
+                if stated is not None and count != stated[name]:
                     raise UserError(
-                        f"{root / name} holds {reader.num_records()} records, {MANIFEST} says {stated[name]}; "
+                        f"{root / name} holds {count} records, {MANIFEST} says {stated[name]}; "
                         "prepare the set again"
                     )
                 shards.append((root / name, reader))

@@ -29,8 +29,8 @@ def record_to_example(record: Record) -> bytes:
     return serialize_example(features)
 
 
-def _values(name: str, value: object, key: str) -> Any:
-    values = list(value) if isinstance(value, (list, tuple)) else [value]
+def _values(name: str, value: Any, key: str) -> Any:
+    values: list[Any] = list(value) if isinstance(value, (list, tuple)) else [value]
     if all(isinstance(one, str) for one in values):
         return [one.encode() for one in values]
     if all(isinstance(one, bytes) for one in values) or all(isinstance(one, int) for one in values):
