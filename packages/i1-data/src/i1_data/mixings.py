@@ -83,6 +83,22 @@ class CappedMixing(MixingConfig):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TemperatureMixing(MixingConfig):
+    """Lets a source count by its size to the power `1 / temperature`: 1 is by size, more is more equal."""
+
+    temperature: float
+
+    def __post_init__(self) -> None:
+        if not 0.1 <= self.temperature < float("inf"):
+            raise UserError(f"temperature: temperature must be at least 0.1, got {self.temperature}")
+
+    def proportions(self, sizes: Sequence[int]) -> tuple[float, ...]:
+        """Returns the flattened sizes, the largest of them as 1."""
+        largest = max(sizes)
+        return tuple((size / largest) ** (1 / self.temperature) for size in sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
 class WeightsMixing(MixingConfig):
     """Visits the sources in given proportions, one positive weight per source, in their order."""
 

@@ -49,10 +49,30 @@ def i1_sources() -> list[Component]:
 
 @hookimpl
 def i1_filters() -> list[Component]:
-    """Offers filters on size, captions and readability."""
+    """Offers filters on images and captions."""
     return [
         Component("min_size", "i1_data.filters:MinSizeFilter", "drop images whose shorter edge is too small"),
         Component("has_caption", "i1_data.filters:HasCaptionFilter", "drop records without a caption"),
+        Component("aspect", "i1_data.filters:AspectFilter", "drop images that are too long for their height"),
+        Component(
+            "bytes_per_pixel",
+            "i1_data.filters:BytesPerPixelFilter",
+            "drop files with few bytes for their pixels",
+        ),
+        Component("flat", "i1_data.filters:FlatFilter", "drop images of hardly more than one grey value"),
+        Component(
+            "caption_words",
+            "i1_data.filters:CaptionWordsFilter",
+            "drop records by the words of their captions",
+        ),
+        Component(
+            "caption_pattern",
+            "i1_data.filters:CaptionPatternFilter",
+            "keep or drop captions by a regular expression",
+        ),
+        Component(
+            "subsample", "i1_data.filters:SubsampleFilter", "keep a share that is fixed by the records' keys"
+        ),
         Component(
             "readable", "i1_data.filters:ReadableFilter", "drop images that cannot be decoded, with a warning"
         ),
@@ -61,21 +81,27 @@ def i1_filters() -> list[Component]:
 
 @hookimpl
 def i1_captioners() -> list[Component]:
-    """Offers the uniform draw and the first caption."""
+    """Offers draws and fixed choices among captions."""
     return [
         Component(
             "uniform", "i1_data.captioners:UniformCaptioner", "draw one of the captions on every visit"
         ),
         Component("first", "i1_data.captioners:FirstCaptioner", "always the first caption"),
+        Component("longest", "i1_data.captioners:LongestCaptioner", "always the longest caption"),
+        Component("shortest", "i1_data.captioners:ShortestCaptioner", "always the shortest caption"),
+        Component(
+            "length_mix", "i1_data.captioners:LengthMixCaptioner", "the longest in a share of the visits"
+        ),
     ]
 
 
 @hookimpl
 def i1_mixings() -> list[Component]:
-    """Offers mixing by equal shares, size, capped size and given weights."""
+    """Offers mixing by equal shares, sizes and given weights."""
     return [
         Component("equal", "i1_data.mixings:EqualMixing", "visit every source equally often"),
         Component("by_size", "i1_data.mixings:BySizeMixing", "visit every record equally often"),
         Component("capped", "i1_data.mixings:CappedMixing", "by size up to a threshold"),
+        Component("temperature", "i1_data.mixings:TemperatureMixing", "by size, flattened by a temperature"),
         Component("weights", "i1_data.mixings:WeightsMixing", "given proportions, one per source"),
     ]

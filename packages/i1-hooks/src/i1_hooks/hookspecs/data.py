@@ -95,16 +95,16 @@ def i1_captioners() -> Iterable[Component]:
 
 
         @dataclass(frozen=True, kw_only=True)
-        class LongestCaptioner(CaptionerConfig):
-            '''Always the longest caption.'''
+        class LastCaptioner(CaptionerConfig):
+            '''Always the last caption.'''
 
             def caption(self, captions, rng):
-                return max(captions, key=len, default="")
+                return captions[-1] if captions else ""
 
 
         @hookimpl
         def i1_captioners():
-            return [Component("longest", f"{__name__}:LongestCaptioner", "the longest caption")]
+            return [Component("last", f"{__name__}:LastCaptioner", "the last caption")]
     """
     raise AssertionError("a specification is never called")
 
@@ -123,17 +123,17 @@ def i1_mixings() -> Iterable[Component]:
 
 
         @dataclass(frozen=True, kw_only=True)
-        class TemperatureMixing(MixingConfig):
-            '''Sizes to the power 1 / temperature: 1 is by size, higher is more equal.'''
+        class PowerMixing(MixingConfig):
+            '''Sizes to a power: 1 is by size, 0 is equal.'''
 
-            temperature: float = 2.0
+            exponent: float = 0.5
 
             def proportions(self, sizes):
-                return tuple(size ** (1 / self.temperature) for size in sizes)
+                return tuple(size**self.exponent for size in sizes)
 
 
         @hookimpl
         def i1_mixings():
-            return [Component("temperature", f"{__name__}:TemperatureMixing", "sizes, flattened")]
+            return [Component("power", f"{__name__}:PowerMixing", "a power of the sizes")]
     """
     raise AssertionError("a specification is never called")
