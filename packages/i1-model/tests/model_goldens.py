@@ -55,8 +55,12 @@ def adapter_config(config: dict[str, Any]) -> AdapterConfig:
 def adaln_name(config: dict[str, Any]) -> str:
     if not config["use_adaln"]:
         return "none"
-    time, text = config.get("use_timestep", True), config.get("use_pooled_text", True)
-    return "time_and_text" if time and text else "time" if time else "text"
+    read = [
+        name
+        for name, option in (("time", "use_timestep"), ("text", "use_pooled_text"))
+        if config.get(option, True)
+    ]
+    return "_and_".join(read)
 
 
 def backbone_config(family: str, config: dict[str, Any], **changes: Any) -> BackboneConfig:
@@ -85,7 +89,7 @@ def backbone_config(family: str, config: dict[str, Any], **changes: Any) -> Back
         return DualStream(**options, separate_norms=config["use_separate_norms"], **changes)
     if family == "single":
         return SingleStream(**options, refiner_layers=config["refiner_layers"], **changes)
-    return CrossAttention(**options, time_embedder=config["use_timestep"], **changes)
+    return CrossAttention(**options, time_embedder=config.get("use_timestep", True), **changes)
 
 
 def model_config(sidecar: dict[str, Any], **changes: Any) -> ModelConfig:

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import math
+import re
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +15,11 @@ from i1_model.backbones import CrossAttention, DualStream, SingleStream
 from i1_model.checkpoints.names import to_released
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
-from i1_model.layers import LayerNorm, RMSNorm
+from i1_model.layers import make_norm
 from i1_model.layers.positions import sinusoidal_table
 from i1_model.layers.rope import default_axes, grid_table, joint_table, pairs_to_halves, rotate
 from i1_model.layers.time_embedding import sinusoidal_time
-from i1_model.sizes import NUM_HEADS, model_config
+from i1_model.sizes import HEAD_DIM, NUM_HEADS, model_config
 from model_goldens import FOLDER, Embeddings, Latents
 from model_goldens import model_config as recorded_config
 
@@ -30,41 +32,53 @@ def components() -> dict[str, np.ndarray]:
         return {name: arrays[name] for name in arrays.files}
 
 
+def recorded_names(pattern: str) -> list[tuple[str, ...]]:
+    """Returns the names of recorded components that fit a pattern, each with what its groups match."""
+    with np.load(FOLDER / "components.npz", allow_pickle=False) as arrays:
+        names = arrays.files
+    found = [
+        (match[0], *match.groups(default="256")) for name in names if (match := re.fullmatch(pattern, name))
+    ]
+    assert found, f"{FOLDER / 'components.npz'} has no {pattern}"
+    return found
+
+
 def close(actual, expected, atol=1e-6):
     np.testing.assert_allclose(np.asarray(actual), expected, rtol=0, atol=atol)
 
 
-@pytest.mark.parametrize("dim", [256, 16, 7])
-def test_time_embedding(components, dim):
-    actual = sinusoidal_time(jnp.asarray(components["timestep_embedding/t"]), dim)
-    close(actual, components[f"timestep_embedding/dim{dim}"])
+@pytest.mark.parametrize(("name", "dim"), recorded_names(r"timestep_embedding/dim(\d+)"))
+def test_time_embedding(components, name, dim):
+    actual = sinusoidal_time(jnp.asarray(components["timestep_embedding/t"]), int(dim))
+    close(actual, components[name])
 
 
 @pytest.mark.parametrize(
-    ("name", "width", "grid", "resolution"),
-    [
-        ("dim48_grid4", 48, 4, 256),
-        ("dim24_grid8_res256", 24, 8, 256),
-        ("dim24_grid8_res512", 24, 8, 512),
-        ("dim24_grid8_res1024", 24, 8, 1024),
-    ],
+    ("name", "width", "grid", "resolution"), recorded_names(r"pos_embed/dim(\d+)_grid(\d+)(?:_res(\d+))?")
 )
 def test_position_table(components, name, width, grid, resolution):
-    table = sinusoidal_table(width, (grid, grid), 256 / resolution)
-    np.testing.assert_array_equal(table[0], components[f"pos_embed/{name}"])
+    table = sinusoidal_table(int(width), (int(grid), int(grid)), 256 / int(resolution))
+    np.testing.assert_array_equal(table[0], components[name])
 
 
 def test_joint_rotary_table_and_rotation(components):
     mask = components["rope/text_mask"].astype(bool)
-    num_text = mask.shape[1]
-    table = joint_table(jnp.asarray(mask), (4, 4), (8, 4, 6), (num_text + 1, 4, 4), theta=1e4, scale=0.5)
+    batch, num_text = mask.shape
+    num_image, head_dim = components["rope/cos"].shape[1] - num_text, components["rope/x"].shape[-1]
+    edge = math.isqrt(num_image)
+    lengths, axes = (num_text + 1, edge, edge), default_axes(head_dim)
+    # The first pair of the row axis turns by the scale from one row to the next.
+    second_row = (0, num_text + edge, axes[0] // 2)
+    scale = round(
+        float(np.arctan2(components["rope/sin"][second_row], components["rope/cos"][second_row])), 4
+    )
+    table = joint_table(jnp.asarray(mask), (edge, edge), axes, lengths, theta=1e4, scale=scale)
 
     def text_first(x, axis=1):
-        num_image = x.shape[axis] - num_text
         image, text = np.split(np.asarray(x), [num_image], axis=axis)
         return np.concatenate([text, image], axis=axis)
 
-    read = np.concatenate([mask, np.ones((len(mask), 16), bool)], axis=1)[:, :, None]
+    read = np.concatenate([mask, np.ones((batch, num_image), bool)], axis=1)[:, :, None]
     for name, values in (("cos", table.cos), ("sin", table.sin)):
         close(np.where(read, text_first(values), 0), np.where(read, components[f"rope/{name}"], 0))
 
@@ -75,10 +89,14 @@ def test_joint_rotary_table_and_rotation(components):
     close(np.where(read[..., None], turned, 0), np.where(read[..., None], expected, 0), atol=2e-6)
 
 
-def test_grid_rotary_table_and_rotation(components):
-    table = grid_table((4, 4), 12, theta=1e4, scale=0.5)
-    close(np.repeat(table.cos[0], 2, axis=-1), components["vision_rope/cos_dim6_hw4_res512"])
-    close(np.repeat(table.sin[0], 2, axis=-1), components["vision_rope/sin_dim6_hw4_res512"])
+@pytest.mark.parametrize(
+    ("name", "half", "edge", "resolution"), recorded_names(r"vision_rope/cos_dim(\d+)_hw(\d+)_res(\d+)")
+)
+def test_grid_rotary_table_and_rotation(components, name, half, edge, resolution):
+    grid, scale = (int(edge), int(edge)), 256 / int(resolution)
+    table = grid_table(grid, 2 * int(half), theta=1e4, scale=scale)
+    close(np.repeat(table.cos[0], 2, axis=-1), components[name])
+    close(np.repeat(table.sin[0], 2, axis=-1), components[name.replace("/cos_", "/sin_")])
     x = pairs_to_halves(jnp.asarray(np.swapaxes(components["vision_rope/x"], 1, 2)))
     expected = pairs_to_halves(jnp.asarray(np.swapaxes(components["vision_rope/x_rotated"], 1, 2)))
     close(rotate(x, table), expected, atol=2e-6)
@@ -89,8 +107,9 @@ def test_default_rotary_axes():
     assert {dim: list(default_axes(int(dim))) for dim in recorded} == recorded
 
 
-@pytest.mark.parametrize(("kind", "norm"), [("rms", RMSNorm(10)), ("layer", LayerNorm(10))])
-def test_norms(components, kind, norm):
+@pytest.mark.parametrize("kind", ["rms", "layer"])
+def test_norms(components, kind):
+    norm = make_norm(kind, components["norm/x"].shape[-1])
     norm.scale[...] = jnp.asarray(components["norm/scale"])
     if kind == "layer":
         norm.bias[...] = jnp.asarray(components["norm/bias"])
@@ -108,8 +127,9 @@ def test_activations(components):
     close(jax.nn.gelu(x, approximate=True), components["act/gelu_tanh"])
 
 
-def test_initial_values_have_the_recorded_kinds():
-    sidecar = json.loads((FOLDER / "init_dual_i1.json").read_text())
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("init_*.json")), ids=lambda path: path.stem)
+def test_initial_values_have_the_recorded_kinds(path):
+    sidecar = json.loads(path.read_text())
     config = recorded_config(sidecar)
     params = to_released(jax.tree.map(np.asarray, nnx.split(init_denoiser(config, jax.random.key(0)))[1]))
     recorded = sidecar["stats"]
@@ -159,13 +179,13 @@ def count(tree: dict[str, list[int]]) -> int:
     return sum(int(np.prod(shape)) for shape in tree.values())
 
 
-@pytest.mark.parametrize(
-    ("recorded", "name", "resolution"),
-    [("i1-3B", "i1-3B", 1024), ("i1-1B", "i1-1B", 1024), ("i1-3B@256", "i1-3B", 256)],
-)
-def test_full_size_names_and_shapes(recorded, name, resolution):
-    expected = json.loads((FOLDER / "fullsize_params.json").read_text())[recorded]
-    assert full_size(name, resolution) == expected
+FULL_SIZES = json.loads((FOLDER / "fullsize_params.json").read_text())
+
+
+@pytest.mark.parametrize("recorded", FULL_SIZES)
+def test_full_size_names_and_shapes(recorded):
+    name, _, resolution = recorded.partition("@")
+    assert full_size(name, int(resolution or 1024)) == FULL_SIZES[recorded]
 
 
 def test_512_differs_in_the_position_table_alone():
@@ -175,26 +195,25 @@ def test_512_differs_in_the_position_table_alone():
     assert at_512 == at_1024
 
 
-def recorded_totals() -> dict[str, int]:
-    models = json.loads((FOLDER / "real_param_shapes.json").read_text())["models"]
-    return {name: model["total"] for name, model in models.items()}
+TOTALS = {
+    name: model["total"]
+    for name, model in json.loads((FOLDER / "real_param_shapes.json").read_text())["models"].items()
+}
+BASELINES = {"dual_stream": DualStream, "single_stream": SingleStream, "cross_attn": CrossAttention}
+BY_HEADS = {num_heads: name for name, num_heads in NUM_HEADS.items()}
 
 
-def test_every_named_size_has_its_parameter_count():
-    totals = recorded_totals()
-    for name, num_heads in NUM_HEADS.items():
-        recorded = "DiT-XL" if num_heads == 16 else f"DiT-XL_{72 * num_heads}"
-        assert count(full_size(name, 256)) == totals[f"256_resolution:{recorded}"], name
-
-
-@pytest.mark.parametrize(
-    ("recorded", "family"),
-    [("dual_stream", DualStream), ("single_stream", SingleStream), ("cross_attn", CrossAttention)],
-)
-def test_baselines_have_their_parameter_counts(recorded, family):
-    config = dataclasses.replace(
-        size_config("i1-1B", 256),
-        backbone=family(hidden_width=1152, num_heads=16, adaln="time_and_text", sandwich_norm=False),
-        adapter=MLPAdapter(),
-    )
-    assert count(shapes(config)) == recorded_totals()[f"{recorded}:DiT-XL"]
+@pytest.mark.parametrize("recorded", TOTALS)
+def test_named_sizes_and_baselines_have_their_parameter_counts(recorded):
+    kind, _, size = recorded.partition(":")
+    num_heads = int(size.partition("_")[2] or 1152) // HEAD_DIM
+    if resolution := re.fullmatch(r"(\d+)_resolution", kind):
+        config = size_config(BY_HEADS[num_heads], int(resolution[1]))
+    else:
+        backbone = BASELINES[kind](
+            hidden_width=HEAD_DIM * num_heads, num_heads=num_heads, adaln="time_and_text", sandwich_norm=False
+        )
+        config = dataclasses.replace(
+            size_config(BY_HEADS[num_heads], 256), backbone=backbone, adapter=MLPAdapter()
+        )
+    assert count(shapes(config)) == TOTALS[recorded]

@@ -171,6 +171,35 @@ def test_released_names_go_there_and_back(backbone):
     jax.tree.map(np.testing.assert_array_equal, from_released(config, released), params)
 
 
+@pytest.mark.parametrize("family", [DualStream, SingleStream, CrossAttention])
+@pytest.mark.parametrize("adaln", ["none", "text"])
+def test_a_time_embedder_that_nothing_reads_can_be_left_out(family, adaln):
+    unread = make_config(family(**SIZE, layers="scan", adaln=adaln))
+    without = make_config(family(**SIZE, layers="scan", adaln=adaln, time_embedder=False))
+    released = to_released(nnx.split(init_denoiser(unread, jax.random.key(3)))[1])
+    fewer = {name: array for name, array in released.items() if not name.startswith("t_embedder/")}
+    assert len(released) == len(fewer) + 4
+    outs = []
+    for config, arrays in ((unread, released), (without, fewer)):
+        params = from_released(config, {name: np.asarray(array) for name, array in arrays.items()})
+        graphdef, expected = nnx.split(jax.eval_shape(lambda: init_denoiser(config, jax.random.key(0))))  # noqa: B023
+        assert jax.tree.structure(params) == jax.tree.structure(expected)
+        outs.append(jax.jit(lambda *batch: nnx.merge(graphdef, params)(*batch))(*inputs()))  # noqa: B023
+    np.testing.assert_array_equal(outs[0], outs[1])
+
+
+@pytest.mark.parametrize("adaln", ["time", "time_and_text"])
+def test_a_time_embedder_that_is_read_cannot_be_left_out(adaln):
+    with pytest.raises(UserError, match=f"time_embedder false with adaln '{adaln}', which reads the time"):
+        DualStream(adaln=adaln, time_embedder=False)
+
+
+def test_a_configuration_written_before_the_option_has_a_time_embedder():
+    stored = to_dict(make_config())
+    del stored["backbone"]["time_embedder"]
+    assert from_dict(ModelConfig, stored) == make_config()
+
+
 def test_all_differences_are_named_at_once():
     config = make_config()
     params = nnx.split(jax.eval_shape(lambda: init_denoiser(config, jax.random.key(0))))[1]

@@ -22,10 +22,10 @@ NUM_HEADS = {
     "i1-2.7B": 26,
     "i1-3B": 28,
 }
-"""Number of heads of every size; the hidden width is 72 times that."""
+"""Number of heads by size; the hidden width is 72 times that."""
 HEAD_DIM = 72
 TIME_SHIFT = {1024: 0.3}
-"""Shift of the training times by resolution; none at the others."""
+"""Shift of the training times by resolution; the other resolutions have none."""
 
 
 def model_config(
@@ -40,10 +40,10 @@ def model_config(
 
     Args:
         name: one of `NUM_HEADS`.
-        text_encoders: i1 has one of 256 tokens and width 2304.
-        autoencoder: i1 has one of 32 channels and factor 8.
-        resolution: pixels; the released stages are 256, 512 and 1024.
-        compute_dtype: of activations.
+        text_encoders: the text encoders; i1 has one with 256 tokens of width 2304.
+        autoencoder: the autoencoder; that of i1 has 32 channels and factor 8.
+        resolution: pixels along an edge; the released stages are 256, 512 and 1024.
+        compute_dtype: dtype of activations and matrix products.
 
     Raises:
         UserError: for an unknown name.

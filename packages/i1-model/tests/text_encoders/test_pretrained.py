@@ -103,13 +103,24 @@ def test_every_preset_survives_json_and_says_what_to_download(encoder):
 
 
 def test_impossible_sizes():
-    with pytest.raises(UserError, match="depth must be positive, got 0"):
-        T5GemmaEncoder(depth=0)
-    with pytest.raises(UserError, match="num_heads 8 is no multiple of num_kv_heads 3"):
+    for value in (0, -1):
+        with pytest.raises(UserError, match=f"depth must be positive, got {value}"):
+            T5GemmaEncoder(depth=value)
+    with pytest.raises(UserError, match="vocab_size must be at most 16777216, got 16777217"):
+        T5GemmaEncoder(vocab_size=2**24 + 1)
+    for value in (0.0, float("nan")):
+        with pytest.raises(UserError, match=f"softcap must be positive, got {value}"):
+            T5GemmaEncoder(softcap=value)
+    with pytest.raises(UserError, match="theta must be at most 16777216, got inf"):
+        T5GemmaEncoder(theta=float("inf"))
+    assert T5GemmaEncoder(pad_id=0, vocab_size=2**24).pad_id == 0
+    with pytest.raises(UserError, match="pad_id must be positive, got -1"):
+        T5GemmaEncoder(pad_id=-1)
+    with pytest.raises(UserError, match="num_heads 8 is not a multiple of num_kv_heads 3"):
         T5GemmaEncoder(num_kv_heads=3)
     with pytest.raises(UserError, match="num_tokens 78 exceeds the 77 positions"):
         CLIPEncoder(num_tokens=78)
-    with pytest.raises(UserError, match="width 768 is no multiple of num_heads 7"):
+    with pytest.raises(UserError, match="width 768 is not a multiple of num_heads 7"):
         CLIPEncoder(num_heads=7)
     with pytest.raises(
         UserError, match="num_tokens 65 exceeds the 64 positions of walk 'short': use walk 'long'"

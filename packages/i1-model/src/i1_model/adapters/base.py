@@ -16,15 +16,14 @@ class Adapter(nnx.Module, ABC):
 
     @abstractmethod
     def __call__(self, tokens: Float[Array, "B T W"], mask: Bool[Array, "B T"]) -> Float[Array, "B T D"]:
-        """Maps the encoder's output to backbone tokens.
+        """Maps the output of the text encoder to tokens of the backbone.
 
         Args:
-            tokens: (B, T, text_width), in the compute dtype; padded positions hold what the encoder gave
-                there.
+            tokens: (B, T, text_width) in the compute dtype; also of padded positions.
             mask: (B, T) bool, the valid tokens.
 
         Returns:
-            (B, T, hidden_width) in the dtype of `tokens`. Other lengths are not supported.
+            (B, T, hidden_width) in the dtype of `tokens`; the length is that of `tokens`.
         """
 
 

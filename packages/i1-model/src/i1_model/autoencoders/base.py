@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from i1_hooks import ComponentConfig
 
+from i1_model.frozen import FrozenPart
+
 if TYPE_CHECKING:
     import jax
 
-    from i1_model.arrays.loading import Progress, Sharding
 
-
-class AutoencoderConfig(ComponentConfig, kind="autoencoders"):
+class AutoencoderConfig(ComponentConfig, FrozenPart["Autoencoder"], kind="autoencoders"):
     """Base of every autoencoder's configuration.
 
     A value that follows from other fields (such as the channels of a patch) is declared with
@@ -25,32 +25,6 @@ class AutoencoderConfig(ComponentConfig, kind="autoencoders"):
 
     channels: int
     factor: int
-
-    def build(self) -> Autoencoder:
-        """Returns the autoencoder, with its frozen arrays loaded."""
-        raise NotImplementedError(f"{type(self).__qualname__} must define build()")
-
-    def build_with(
-        self, *, sharding: Sharding | None = None, progress: Progress | None = None
-    ) -> Autoencoder:
-        """Returns the autoencoder as `build` does, its arrays where they are wanted.
-
-        By default that is `build`; an autoencoder whose weights are files overrides it.
-
-        Args:
-            sharding: where each array goes; None is the default device.
-            progress: told how far reading is.
-        """
-        del sharding, progress
-        return self.build()
-
-    def build_abstract(self) -> Autoencoder:
-        """Returns the autoencoder with shapes in place of arrays, enough to trace `encode` and `decode`.
-
-        By default that is `build`; an autoencoder whose weights are files overrides it, so that a step can be
-        compiled without them.
-        """
-        return self.build()
 
 
 @runtime_checkable

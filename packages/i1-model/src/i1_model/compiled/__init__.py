@@ -1,1 +1,1 @@
-"""Programs compiled ahead of time for machines that are not there, and what their text says."""
+"""Compilation for TPU slices that this machine does not have, and reports of the compiled programs."""

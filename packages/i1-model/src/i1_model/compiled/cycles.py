@@ -40,9 +40,9 @@ _NOTHING = {"bitcast", "constant", "get-tuple-element", "parameter", "tuple"}
 
 
 def estimated_cycles(module: Module) -> dict[Kind, int]:
-    """Returns the estimated cycles of everything that a program runs, loops as often as they run.
+    """Returns the estimated cycles of a program by kind of work; loops count as often as they run.
 
-    Pallas kernels and most collectives carry no estimate and count nothing.
+    Pallas kernels and most collectives have no estimate and do not count.
     """
     totals: dict[Kind, int] = dict.fromkeys(KINDS, 0)
     for instruction, times in module.running():
@@ -52,7 +52,7 @@ def estimated_cycles(module: Module) -> dict[Kind, int]:
 
 
 def unestimated_bytes(module: Module) -> float:
-    """Returns the bytes read and written by moves that the compiler gives no estimate, such as reshapes."""
+    """Returns the bytes read and written by moves without an estimate, such as reshapes."""
     return sum(
         times * (instruction.num_bytes + instruction.num_read)
         for instruction, times in module.running()
@@ -61,7 +61,7 @@ def unestimated_bytes(module: Module) -> float:
 
 
 def kind_of(module: Module, instruction: Instruction) -> Kind:
-    """Returns what an instruction does; a fusion does what the heaviest thing in it does."""
+    """Returns the kind of an instruction; a fusion has the kind of its heaviest instruction."""
     parts = {instruction.opcode, *module.inside(instruction)} - {"fusion", "call"}
     plain = {part.removesuffix("-start").removesuffix("-done") for part in parts}
     if plain & _PRODUCTS:

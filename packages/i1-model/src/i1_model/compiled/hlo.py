@@ -1,4 +1,4 @@
-"""The text of a compiled program, read into instructions with how often each of them runs."""
+"""Parses the text of a compiled program into instructions, with the number of times that each runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _GROUPS = re.compile(r"(?:replica_groups|source_target_pairs)=(.*?), \w+=")
 _ARRAY = re.compile(r"([a-z]+[0-9]*)(?:e\w+)?\[([0-9,]*)\]")
 _SCATTER = "all-reduce-scatter"
-"""Begin of the names of fusions that keep a part of a sum over devices; sent like reduce-scatters."""
+"""Prefix of the names of fusions that keep a shard of a sum over devices, like a reduce-scatter."""
 _WIDTHS = {"pred": 1, "s4": 0.5, "u4": 0.5}
 _RUNS = ("while", "call", "conditional")
 
@@ -29,13 +29,13 @@ class Instruction:
     """One instruction.
 
     Attributes:
-        opcode: what it is, such as `fusion`.
-        cycles: the compiler's estimate of one run; 0 where it has none.
-        num_bytes: of its result, arrays of a tuple together.
-        num_read: of its operands.
-        called: computations it calls.
-        trips: how often a loop runs, else 1; None for a loop that does not say.
-        groups: the text that says which devices talk to each other, empty for most.
+        opcode: its operation, such as `fusion`.
+        cycles: the estimate of one run by the compiler; 0 without one.
+        num_bytes: bytes of its result, the arrays of a tuple together.
+        num_read: bytes of its operands.
+        called: names of the computations that it calls.
+        trips: number of iterations of a loop, else 1; None for a loop of unknown length.
+        groups: the text with the devices that communicate; empty for most instructions.
     """
 
     opcode: str
@@ -52,15 +52,15 @@ class Module:
     """A compiled program.
 
     Attributes:
-        entry: name of the computation that runs.
-        computations: instructions by computation.
+        entry: name of the computation that runs first.
+        computations: the instructions of each computation.
     """
 
     entry: str
     computations: dict[str, list[Instruction]] = field(default_factory=dict)
 
     def running(self, name: str | None = None, times: int = 1) -> Iterator[tuple[Instruction, int]]:
-        """Yields every instruction that the schedule runs, with how often; not the inside of fusions."""
+        """Yields every scheduled instruction, without the inside of fusions, and the times that it runs."""
         for instruction in self.computations[self.entry if name is None else name]:
             yield instruction, times
             if instruction.opcode in _RUNS:
@@ -68,7 +68,7 @@ class Module:
                     yield from self.running(called, times * (instruction.trips or 1))
 
     def inside(self, instruction: Instruction) -> set[str]:
-        """Returns the opcodes of everything that an instruction calls, directly or not."""
+        """Returns the opcodes of everything that an instruction calls, directly or indirectly."""
         found: set[str] = set()
         for name in instruction.called:
             for part in self.computations.get(name, ()):
@@ -77,7 +77,7 @@ class Module:
         return found
 
     def collectives(self, name: str | None = None, times: int = 1) -> Iterator[tuple[Instruction, int]]:
-        """Yields the instructions that talk to other devices, inside fusions and asynchronous calls too."""
+        """Yields the instructions that communicate with other devices, also inside fusions and calls."""
         for instruction in self.computations.get(self.entry if name is None else name, ()):
             if instruction.groups:
                 yield instruction, times
@@ -86,10 +86,10 @@ class Module:
 
 
 def parse_module(text: str) -> Module:
-    """Reads the text that `compiled.as_text()` gives.
+    """Parses the text of `compiled.as_text()`.
 
-    TPU programs do not state how often a loop runs. It is the one whole number in the loop's condition, as in
-    loops that JAX makes, which count from 0 by 1.
+    TPU programs do not state the number of iterations of a loop. In the loops of JAX, which count from 0 by
+    1, it is the only whole number in the condition.
     """
     entry, computation = "", ""
     computations: dict[str, list[Instruction]] = {}
@@ -115,7 +115,7 @@ def parse_module(text: str) -> Module:
 
 
 def _whole_lines(text: str) -> Iterator[str]:
-    """Yields the lines of a program; what a kernel says of itself may break a line, and is joined again."""
+    """Yields the lines of a program, and joins lines that the description of a kernel breaks."""
     whole = ""
     for line in text.splitlines():
         if line.strip() in ("", "}") or _COMPUTATION.match(line) or _INSTRUCTION.match(line):

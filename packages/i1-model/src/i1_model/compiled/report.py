@@ -1,4 +1,4 @@
-"""What a program compiled ahead of time tells about memory, work and time."""
+"""Compiles a program ahead of time and reports its memory, operations and estimated time."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from i1_model.ops.chips import Chip
 from i1_model.ops.flops import Work, count_work
 
 KERNEL_SHARE = 0.5
-"""Pallas kernels carry no estimate; they are taken to run at this share of the peak on padded shapes."""
+"""Share of the peak at which Pallas kernels are assumed to run on padded shapes; they have no estimate."""
 _TOO_LARGE = re.compile(r"Used ([0-9.]+)([KMGT]?) of ([0-9.]+)([KMGT]?) hbm")
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
 def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str, Any]:
-    """Compiles a traced program and returns its report, JSON-ready.
+    """Compiles a traced program and returns its report, which can be written as JSON.
 
-    Keys are described in `docs/performance.md`. Of a program that does not fit, memory alone is known.
+    `docs/performance.md` describes the keys. For a program that does not fit, only the memory is known.
 
     Args:
-        traced: what `jax.jit(...).trace(...)` gave, with the compiler's options in `jax.jit`.
-        chip: what it is compiled for.
-        mesh: sizes of the axes, in the order in which devices are counted.
+        traced: the result of `jax.jit(...).trace(...)`, with the compiler options in `jax.jit`.
+        chip: the chip that it is compiled for.
+        mesh: sizes of the mesh axes, in the order that numbers the devices.
     """
     work = count_work(traced.jaxpr.jaxpr)
     lowered = traced.lower(lowering_platforms=("tpu",))
@@ -63,7 +63,7 @@ def compile_report(traced: Any, chip: Chip, mesh: Mapping[str, int]) -> dict[str
 
 
 def time_report(compiled: Any, work: Work, chip: Chip, mesh: Mapping[str, int]) -> dict[str, Any]:
-    """Returns the estimated time of a compiled program and what it is made of."""
+    """Returns the estimated time of a compiled program and its parts."""
     num_devices = 1
     for size in mesh.values():
         num_devices *= size
@@ -98,7 +98,7 @@ _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "whil
 
 
 def _too_large(error: Exception, chip: Chip, work: Work) -> dict[str, Any]:
-    """Returns the report of a program whose memory the compiler could not find."""
+    """Returns the report of a program that does not fit into the memory of the chip."""
     match = _TOO_LARGE.search(str(error))
     peak = round(float(match[1]) * _UNITS[match[2]]) if match else None
     return {

@@ -9,7 +9,7 @@ from i1_model.ops.chips import GIB
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """Returns a report as a few lines for a person."""
+    """Returns a report as a few lines of text."""
     memory = report["bytes_per_device"]
     verdict = "fits" if report["fits"] else "does not fit"
     lines = [

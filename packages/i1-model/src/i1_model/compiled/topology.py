@@ -1,4 +1,4 @@
-"""Devices of a TPU slice that is not there, for compilation alone."""
+"""The devices of a TPU slice that this machine does not have, for compilation only."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _ENVIRONMENT = {
     "TPU_MIN_LOG_LEVEL": "3",
     "TPU_STDERR_LOG_LEVEL": "3",
 }
-"""Keeps libtpu from asking where it runs, and from locking the chips it would use."""
+"""Keeps libtpu from querying its environment and from locking chips."""
 
 
 def topology_devices(name: str) -> Sequence[Any]:
     """Returns the devices of a topology such as `v5p:4x4x4`; none of them can run anything.
 
     Raises:
-        UserError: for a name that is no topology, an unknown chip, or without libtpu.
+        UserError: for a name that is not a topology, an unknown chip, or without libtpu.
     """
     match = _TOPOLOGY.fullmatch(name)
     if not match:

@@ -24,20 +24,20 @@ def traffic(module: Module, mesh: Mapping[str, int]) -> dict[str, float]:
 
     Args:
         module: the program.
-        mesh: sizes of the axes, in the order in which devices are counted.
+        mesh: sizes of the mesh axes, in the order that numbers the devices.
     """
     totals: defaultdict[str, float] = defaultdict(float)
     for instruction, times in module.collectives():
         group = first_group(instruction.groups, mesh)
         if len(set(group)) > 1:
-            totals[axes_of(group, mesh)] += times * sent(instruction, len(group))
+            totals[axes_of(group, mesh)] += times * sent_bytes(instruction, len(group))
     return dict(totals)
 
 
-def sent(instruction: Instruction, size: int) -> float:
-    """Returns the bytes that a device of a group of a size sends for one collective.
+def sent_bytes(instruction: Instruction, size: int) -> float:
+    """Returns the bytes that one device sends for one collective in a group of `size` devices.
 
-    The result of an asynchronous start holds operand and result; both together are taken for the result.
+    The result of an asynchronous start holds operand and result; both together count as the result.
     """
     others = (size - 1) / size
     match instruction.opcode.removesuffix("-start"):
@@ -53,13 +53,13 @@ def sent(instruction: Instruction, size: int) -> float:
 
 
 def first_group(text: str, mesh: Mapping[str, int]) -> tuple[int, ...]:
-    """Returns the devices of the first group of several, as the program numbers them, else of the first.
+    """Returns the devices of the first group with several devices; without one, those of the first group.
 
-    The groups of a permutation are pairs of sender and receiver; one that sends to itself sends nothing.
+    The groups of a permutation are pairs of sender and receiver; a device that sends to itself sends nothing.
 
     Args:
         text: `{{0,1},{2,3}}`, `[2,2]<=[4]`, or `mesh['axis_0'=2,'axis_1'=2] {'axis_1'}`.
-        mesh: sizes of the axes; an empty list of groups is one of all devices.
+        mesh: sizes of the mesh axes; an empty list of groups means one group of all devices.
     """
     if match := _MESH.match(text):
         names = dict(re.findall(r"'([^']+)'=(\d+)", match[1]))

@@ -1,4 +1,4 @@
-"""What is known of accelerator chips, as their makers publish it."""
+"""Accelerator chips: the numbers that their makers publish."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ PEAK_FLOPS = {
     "NVIDIA L40S": 362e12,
     "NVIDIA L4": 121e12,
 }
-"""Dense bfloat16 operations per second from the data sheets, by the beginning of JAX's device kind."""
+"""Dense bfloat16 operations per second from the data sheets, by the prefix of the device kind in JAX."""
 
 
 def peak_flops(device_kind: str) -> float | None:
-    """Returns a chip's peak, `None` for one that is not in the table."""
+    """Returns the peak of a chip, None for a chip that is not in the table."""
     fitting = [name for name in PEAK_FLOPS if device_kind.startswith(name)]
     return PEAK_FLOPS[max(fitting, key=len)] if fitting else None
 
@@ -37,14 +37,14 @@ class Chip:
     """A chip that programs can be compiled for ahead of time; JAX sees it as one device.
 
     Attributes:
-        name: as topologies begin with.
+        name: its generation, with which the names of topologies begin.
         memory: bytes of its high-bandwidth memory.
-        bandwidth: bytes per second that it reads and writes there.
-        clock: cycles per second; the peak is `peak / clock` operations per cycle.
-        links: bytes per second that it sends and receives over its links to other chips, together.
-        lanes: a matrix product's dimensions fill up to a multiple of this.
-        vmem_kib: how much of its vector memory one kernel or fusion may use, in KiB.
-        attention_block: longest block of queries or keys for which the splash kernel finds room in it.
+        bandwidth: bytes per second of reading and writing that memory.
+        clock: cycles per second.
+        links: bytes per second of sending and receiving over the links to other chips, together.
+        lanes: the dimensions of a matrix product are padded to a multiple of this.
+        vmem_kib: KiB of vector memory that one kernel or fusion may use.
+        attention_block: longest block of queries or keys with which the splash kernel fits into that memory.
     """
 
     name: str
@@ -58,12 +58,12 @@ class Chip:
 
     @property
     def peak(self) -> float:
-        """Matrix products, floating-point operations per second in bfloat16."""
+        """Floating-point operations per second of bfloat16 matrix products."""
         return PEAK_FLOPS[f"TPU {self.name}"]
 
     @property
     def compiler_options(self) -> dict[str, str]:
-        """Options of the compiler that make the training step fast."""
+        """The compiler options with which the training step is fast."""
         return {"xla_tpu_scoped_vmem_limit_kib": str(self.vmem_kib)}
 
 
@@ -99,7 +99,7 @@ def find_chip(name: str) -> Chip:
     """Returns a chip by name.
 
     Raises:
-        UserError: for an unknown one.
+        UserError: for an unknown name.
     """
     if name not in CHIPS:
         raise unknown("chip", name, CHIPS)
@@ -107,6 +107,6 @@ def find_chip(name: str) -> Chip:
 
 
 def chip_name(device_kind: str) -> str:
-    """Returns the generation of a TPU such as `"v5p"` from JAX's kind of a device."""
+    """Returns the generation of a TPU, such as `"v5p"`, from its device kind in JAX."""
     kind = device_kind.lower().removeprefix("tpu ")
     return {"v5": "v5p", "v5 lite": "v5e", "v6 lite": "v6e"}.get(kind, kind.replace(" lite", "e"))

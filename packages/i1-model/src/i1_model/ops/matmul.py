@@ -17,7 +17,7 @@ from i1_model.ops.sharding import active_mesh, shard_before_gather
 from i1_model.ops.target import active_platform
 
 WIDTH = 16
-"""Products of fewer rows, columns or terms are left to the compiler: narrow ones may have no kernel."""
+"""Products of fewer rows, columns or terms are left to the compiler, which may have no kernel for them."""
 
 
 def product(x: Array, kernel: Array) -> Array:
@@ -29,7 +29,7 @@ def product(x: Array, kernel: Array) -> Array:
 
 
 def multiplies_bfloat16(x: Array) -> bool:
-    """Says whether products of `x` are those of bfloat16 numbers on a single CPU device."""
+    """Returns whether products of `x` are bfloat16 products on a single CPU device."""
     return x.dtype == jnp.bfloat16 and active_platform() == "cpu" and active_mesh() is None
 
 
@@ -40,7 +40,7 @@ def add_bias(y: Array, bias: Array) -> Array:
 
 
 def last_axis(vector: Array, ndim: int) -> Array:
-    """Returns a vector (W,) as an array of `ndim` axes whose last has size W, for explicit broadcasting."""
+    """Returns a vector (W,) with `ndim` axes, of which the last has size W, for explicit broadcasting."""
     return vector.reshape((1,) * (ndim - 1) + vector.shape)
 
 

@@ -1,7 +1,7 @@
-"""Where activations live on a mesh of devices; without a mesh nothing here changes a program.
+"""How activations are sharded over a mesh of devices; without a mesh nothing here changes a program.
 
-A mesh has the axes `data` and `fsdp` (both cut the batch), `context` (the tokens) and `tensor` (heads and
-inner features). Models name what an axis of an array is: `"batch"`, `"context"`, `"tensor"` or None.
+A mesh has the axes `data` and `fsdp` (both shard the batch), `context` (the tokens) and `tensor` (heads and
+inner features). A model names the axes of an array: `"batch"`, `"context"`, `"tensor"` or None.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXES = ("data", "fsdp", "context", "tensor")
 BATCH = ("data", "fsdp")
-"""The mesh axes that the batch is cut over."""
+"""The mesh axes that shard the batch."""
 DimName = str | None
-"""`"batch"`, or an axis of the mesh; None for an axis that every device holds as a whole."""
+"""`"batch"`, or an axis of the mesh; None for an axis that is not sharded."""
 
 _mesh: contextvars.ContextVar[Mesh | None] = contextvars.ContextVar("i1_mesh", default=None)
 
 
 @contextlib.contextmanager
 def use_mesh(mesh: Mesh | None) -> Iterator[None]:
-    """Traces models for a mesh; one of a single device counts as none."""
+    """Traces models for a mesh; a mesh of one device counts as none."""
     token = _mesh.set(mesh if mesh is not None and mesh.size > 1 else None)
     try:
         yield
@@ -36,12 +36,12 @@ def use_mesh(mesh: Mesh | None) -> Iterator[None]:
 
 
 def active_mesh() -> Mesh | None:
-    """Returns the mesh that is being traced for, or None."""
+    """Returns the mesh of `use_mesh`, or None."""
     return _mesh.get()
 
 
 def axis_size(dim: DimName) -> int:
-    """Returns over how many devices such an axis is cut."""
+    """Returns the number of devices that shard an axis."""
     mesh = _mesh.get()
     if mesh is None or dim is None:
         return 1
@@ -53,14 +53,14 @@ def axis_size(dim: DimName) -> int:
 
 
 def spec(*dims: DimName) -> PartitionSpec:
-    """Returns the partition of an array whose axes are named."""
+    """Returns the partition of an array with these axes."""
     return PartitionSpec(*(BATCH if dim == "batch" else dim for dim in dims))
 
 
 def constrain(x: Array, *dims: DimName) -> Array:
-    """Puts an array where its axes say; axes that are not named are whole on every device.
+    """Shards an array by the names of its axes; axes without a name are not sharded.
 
-    Axes whose size the mesh does not divide stay whole.
+    An axis whose size the mesh does not divide is not sharded either.
     """
     mesh = _mesh.get()
     if mesh is None:
@@ -70,9 +70,9 @@ def constrain(x: Array, *dims: DimName) -> Array:
 
 
 def shard_before_gather(kernel: Array) -> Array:
-    """Returns a matrix itself; on a mesh each device's part is made before it travels to the others.
+    """Returns a matrix itself; on a mesh, each device computes its shard before the shards are gathered.
 
-    Without this the compiler may gather the parts as they are stored, and then cast, reorder and lay out the
+    Without it the compiler may gather the shards as they are stored, and then cast, reorder and lay out the
     whole matrix on every device.
     """
     return kernel if _mesh.get() is None else _shard_before_gather(kernel)
@@ -87,13 +87,13 @@ _shard_before_gather.defvjp(lambda kernel: (_shard_before_gather(kernel), None),
 
 
 def lookup(table: Array, ids: Array) -> Array:
-    """Returns `table[ids]`; on a mesh each device reads its part of the width for the whole batch.
+    """Returns `table[ids]`; on a mesh, each device reads its shard of the width for the whole batch.
 
-    Only the rows that are read travel then, and not the table.
+    Only the rows that are read are communicated then, not the table.
 
     Args:
-        table: (V, W), cut over `fsdp` along its width.
-        ids: (B, T) int32, cut along the batch.
+        table: (V, W), sharded over `fsdp` along its width.
+        ids: (B, T) int32, sharded along the batch.
     """
     rows = constrain(table, None, "fsdp")[constrain(ids, None, None)]
     return constrain(constrain(rows, None, None, "fsdp"), "batch", None, None)
@@ -102,12 +102,12 @@ def lookup(table: Array, ids: Array) -> Array:
 def per_shard(
     function: Callable[..., Array], in_dims: tuple[tuple[DimName, ...], ...], out_dims: tuple[DimName, ...]
 ) -> Callable[..., Array]:
-    """Returns a function that every device runs on its own part, for kernels that the compiler cannot cut.
+    """Returns a function that every device runs on its own shards, for kernels that cannot be partitioned.
 
     Args:
-        function: of arrays.
-        in_dims: what the axes of each argument are.
-        out_dims: what the axes of the result are.
+        function: a function of arrays that returns an array.
+        in_dims: names of the axes of each argument.
+        out_dims: names of the axes of the result.
     """
     mesh = _mesh.get()
     if mesh is None:
@@ -122,9 +122,10 @@ def per_shard(
 
 
 def spread_over(devices: Sequence[Any]) -> Callable[[str, tuple[int, ...]], NamedSharding]:
-    """Returns where weights go that no single device is to hold: each array is cut over all devices.
+    """Returns the sharding of weights that are too large for one device: each array over all devices.
 
-    It is cut along its last dimension that their number divides; without one, every device holds it.
+    An array is sharded along its last axis that the number of devices divides. Without such an axis every
+    device holds all of it.
 
     Args:
         devices: for example `jax.devices()`.
@@ -134,7 +135,7 @@ def spread_over(devices: Sequence[Any]) -> Callable[[str, tuple[int, ...]], Name
     def place(path: str, shape: tuple[int, ...]) -> NamedSharding:
         del path
         fitting = [dim for dim, size in enumerate(shape) if size % len(devices) == 0]
-        cut = PartitionSpec(*(None,) * fitting[-1], "devices") if fitting else PartitionSpec()
-        return NamedSharding(mesh, cut)
+        partition = PartitionSpec(*(None,) * fitting[-1], "devices") if fitting else PartitionSpec()
+        return NamedSharding(mesh, partition)
 
     return place

@@ -1,4 +1,4 @@
-"""What programs are made for: this machine, or one that they are compiled for ahead of time."""
+"""The platform that programs are built for: this machine's, or that of ahead-of-time compilation."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _target: contextvars.ContextVar[tuple[str, str] | None] = contextvars.ContextVar
 
 @contextlib.contextmanager
 def target_platform(platform: Literal["cpu", "gpu", "tpu"], chip: str = "") -> Iterator[None]:
-    """Makes programs for another platform than this machine's, for ahead-of-time compilation.
+    """Builds programs for another platform than this machine's, for ahead-of-time compilation.
 
     Args:
-        platform: that the program will run on.
-        chip: generation of a TPU such as `"v5p"`.
+        platform: the platform that the program will run on.
+        chip: the generation of a TPU, such as `"v5p"`; empty for other platforms.
     """
     token = _target.set((platform, chip))
     try:
@@ -30,13 +30,13 @@ def target_platform(platform: Literal["cpu", "gpu", "tpu"], chip: str = "") -> I
 
 
 def active_platform() -> str:
-    """Returns the platform that programs are made for: that of `target_platform`, else this machine's."""
+    """Returns the platform that programs are built for: that of `target_platform`, else this machine's."""
     target = _target.get()
     return jax.default_backend() if target is None else target[0]
 
 
 def active_chip() -> str:
-    """Returns the generation of TPUs that programs are made for, empty where that is none."""
+    """Returns the generation of TPU that programs are built for; empty on other platforms."""
     target = _target.get()
     if target is not None:
         return target[1]
@@ -44,6 +44,6 @@ def active_chip() -> str:
 
 
 def compiler_options() -> dict[str, str] | None:
-    """Returns the options that `jax.jit` takes for programs that multiply much; None where none are known."""
+    """Returns the compiler options of `jax.jit` for large programs; None for chips without known ones."""
     chip = CHIPS.get(active_chip())
     return None if chip is None else chip.compiler_options

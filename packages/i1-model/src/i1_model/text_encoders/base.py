@@ -1,4 +1,4 @@
-"""What a text encoder is: host-side tokens, then a pure function from tokens to embeddings."""
+"""What a text encoder is: prompts to tokens on the host, then a pure function from tokens to embeddings."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from i1_hooks import ComponentConfig
 
+from i1_model.frozen import FrozenPart
+
 if TYPE_CHECKING:
     import jax
     import numpy as np
-
-    from i1_model.arrays.loading import Progress, Sharding
+    from jaxtyping import Float
 
 Tokens = Mapping[str, "jax.Array | np.ndarray"]
-"""Arrays with a leading batch dimension, at least `ids` (B, T) and `mask` (B, T) bool (True: valid)."""
+"""Arrays with leading axis B, at least `ids` (B, T) and `mask` (B, T) bool (True: valid)."""
 
 
-class TextEncoderConfig(ComponentConfig, kind="text_encoders"):
-    """Base of every text encoder's configuration.
+class TextEncoderConfig(ComponentConfig, FrozenPart["TextEncoder"], kind="text_encoders"):
+    """Base of the configurations of text encoders.
 
     Attributes:
         num_tokens: the token budget T; every prompt is padded to it.
@@ -28,55 +29,29 @@ class TextEncoderConfig(ComponentConfig, kind="text_encoders"):
     num_tokens: int
     width: int
 
-    def build(self) -> TextEncoder:
-        """Returns the encoder, with its frozen arrays loaded."""
-        raise NotImplementedError(f"{type(self).__qualname__} must define build()")
-
-    def build_with(
-        self, *, sharding: Sharding | None = None, progress: Progress | None = None
-    ) -> TextEncoder:
-        """Returns the encoder as `build` does, its arrays where they are wanted.
-
-        By default that is `build`; an encoder whose weights are files overrides it.
-
-        Args:
-            sharding: where each array goes; None is the default device.
-            progress: told how far reading is.
-        """
-        del sharding, progress
-        return self.build()
-
-    def build_abstract(self) -> TextEncoder:
-        """Returns the encoder with shapes in place of arrays, enough to trace `encode`.
-
-        By default that is `build`; an encoder whose weights are files overrides it, so that a step can be
-        compiled without them.
-        """
-        return self.build()
-
 
 @runtime_checkable
 class TextEncoder(Protocol):
-    """A frozen encoder; safe to call from several threads."""
+    """A frozen encoder; several threads may call it at once."""
 
     @property
     def params(self) -> Any:
-        """The frozen arrays, a pytree; empty for an encoder without weights."""
+        """The frozen arrays, a pytree; empty for an encoder without arrays."""
         ...
 
     def tokenize(self, prompts: Sequence[str]) -> dict[str, np.ndarray]:
         """Turns prompts into padded arrays, on the host and without jax.
 
         Returns:
-            `ids` (B, T), `mask` (B, T) bool, and whatever else `encode` reads, each with leading dimension B.
+            `ids` (B, T), `mask` (B, T) bool, and anything else that `encode` reads, each with leading axis B.
 
         Raises:
             UserError: for a prompt that this encoder cannot represent.
         """
         ...
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
-        """Embeds tokens; pure, jittable, each row independent of the others.
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
+        """Embeds tokens; a pure function for `jax.jit`, whose rows do not depend on each other.
 
         Args:
             params: the encoder's `params`.

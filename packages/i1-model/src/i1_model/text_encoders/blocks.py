@@ -1,4 +1,4 @@
-"""The arithmetic that pretrained text encoders share; weights are stored (out, in)."""
+"""The operations that pretrained text encoders share; kernels are stored (out, in)."""
 
 from __future__ import annotations
 
@@ -8,29 +8,34 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jaxtyping import Bool, Float, Num
 
 LOWEST = jnp.finfo(jnp.float32).min
 
 
-def dense(x: Array, weight: Array, bias: Array | None = None) -> Array:
+def dense(
+    x: Float[Array, "B T I"], weight: Float[Array, "O I"], bias: Float[Array, " O"] | None = None
+) -> Float[Array, "B T O"]:
     """Returns `x weight^T + bias`; x (B, T, I), weight (O, I), bias (O,)."""
     out = jnp.einsum("bti,oi->bto", x, weight)
     return out if bias is None else out + bias[None, None]
 
 
-def split_heads(x: Array, head_dim: int) -> Array:
+def split_heads(x: Float[Array, "B T I"], head_dim: int) -> Float[Array, "B T N D"]:
     """Returns (B, T, N * D) as (B, T, N, D)."""
     return x.reshape(*x.shape[:2], -1, head_dim)
 
 
-def rms_norm(x: Array, weight: Array, eps: float) -> Array:
-    """Divides by the root mean square over the last axis and multiplies by a weight (C,), in float32."""
+def rms_norm(x: Float[Array, "*S C"], weight: Float[Array, " C"], eps: float) -> Float[Array, "*S C"]:
+    """Divides by the root mean square over the last axis, then multiplies by a scale (C,), in float32."""
     x32 = x.astype(jnp.float32)
     normed = x32 * jax.lax.rsqrt(jnp.mean(x32 * x32, axis=-1, keepdims=True) + eps)
     return (normed * _last(weight.astype(jnp.float32), x.ndim)).astype(x.dtype)
 
 
-def layer_norm(x: Array, weight: Array, bias: Array, eps: float) -> Array:
+def layer_norm(
+    x: Float[Array, "*S C"], weight: Float[Array, " C"], bias: Float[Array, " C"], eps: float
+) -> Float[Array, "*S C"]:
     """Normalises the last axis to mean 0 and variance 1, then scales and shifts, in float32."""
     x32 = x.astype(jnp.float32)
     centred = x32 - jnp.mean(x32, axis=-1, keepdims=True)
@@ -43,17 +48,19 @@ def _last(vector: Array, ndim: int) -> Array:
     return jnp.expand_dims(vector, tuple(range(ndim - 1)))
 
 
-def tanh_gelu(x: Array) -> Array:
+def tanh_gelu(x: Float[Array, "*S"]) -> Float[Array, "*S"]:
     """Returns the tanh approximation of `x Phi(x)` (arXiv 1606.08415)."""
     return jax.nn.gelu(x, approximate=True)
 
 
 def gated(x: Array, layer: Any, activation: Callable[[Array], Array]) -> Array:
-    """Returns `down(activation(gate(x)) * up(x))` (arXiv 2002.05202), the weights being those of `layer`."""
+    """Returns `down(activation(gate(x)) * up(x))` with the kernels of `layer` (arXiv 2002.05202)."""
     return dense(activation(dense(x, layer["gate"])) * dense(x, layer["up"]), layer["down"])
 
 
-def rotate(x: Array, positions: Array, theta: float | Array) -> Array:
+def rotate(
+    x: Float[Array, "B T N D"], positions: Num[Array, "B T"], theta: float | Array
+) -> Float[Array, "B T N D"]:
     """Applies rotary positions, pairing element i with i + D / 2 (arXiv 2104.09864).
 
     Args:
@@ -71,15 +78,15 @@ def rotate(x: Array, positions: Array, theta: float | Array) -> Array:
 
 
 def attend(
-    q: Array,
-    k: Array,
-    v: Array,
-    allowed: Array,
+    q: Float[Array, "B Q N D"],
+    k: Float[Array, "B S K D"],
+    v: Float[Array, "B S K D"],
+    allowed: Bool[Array, "B Q S"],
     *,
     scale: float,
     softcap: float | None = None,
-    bias: Array | None = None,
-) -> Array:
+    bias: Float[Array, "N Q S"] | None = None,
+) -> Float[Array, "B Q W"]:
     """Returns attention with grouped key/value heads, the softmax in float32.
 
     A query without any allowed key attends to all keys uniformly.
@@ -90,7 +97,7 @@ def attend(
         v: (B, S, K, D).
         allowed: (B, Q, S) bool.
         scale: multiplies the logits.
-        softcap: c of `c tanh(logits / c)`; None for none.
+        softcap: the c of `c tanh(logits / c)`; None leaves the logits as they are.
         bias: (N, Q, S) float32, added to the logits.
 
     Returns:
@@ -110,8 +117,8 @@ def attend(
     return out.reshape(batch, length, heads * head_dim)
 
 
-def causal(mask: Array) -> Array:
-    """Returns (B, T, T) bool: each query may attend to the valid keys up to itself; mask (B, T) bool."""
+def causal(mask: Bool[Array, "B T"]) -> Bool[Array, "B T T"]:
+    """Returns the keys that each query may attend to, (B, T, T) bool: the valid ones up to itself."""
     length = mask.shape[1]
     earlier = jnp.tril(jnp.ones((length, length), bool))
     return earlier[None] & mask[:, None, :]

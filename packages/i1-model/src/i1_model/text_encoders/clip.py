@@ -8,17 +8,18 @@ from typing import Any, ClassVar, Literal
 
 import jax
 from i1_hooks import UserError
+from jaxtyping import Float
 
 from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import causal
-from i1_model.text_encoders.clip_family import BiasedEncoder, layer_settings
+from i1_model.text_encoders.clip_family import CLIPFamilyEncoder, layer_settings
 from i1_model.text_encoders.pretrained import arrays, require
 from i1_model.text_encoders.tokenizer import PromptTokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
-class CLIPEncoder(BiasedEncoder):
+class CLIPEncoder(CLIPFamilyEncoder):
     """Configuration of a CLIP text tower; the defaults are those of ViT-L/14.
 
     A prompt stands between the start and the end token; the end token also pads.
@@ -83,7 +84,7 @@ class CLIPEncoder(BiasedEncoder):
             truncation=self.truncation,
         )
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds tokens; pure and jittable.
 
         Args:

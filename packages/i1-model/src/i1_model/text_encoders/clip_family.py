@@ -1,4 +1,4 @@
-"""The text towers of CLIP and SigLIP: layers with a LayerNorm before each half and biases everywhere."""
+"""The text towers of CLIP and SigLIP: pre-norm layers with LayerNorm and biases."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from i1_model.text_encoders.weights import Layout, Stored
 
 
 @dataclass(frozen=True, kw_only=True)
-class BiasedEncoder(PretrainedEncoder):
-    """Base of text towers with learned positions.
+class CLIPFamilyEncoder(PretrainedEncoder):
+    """Base of the configurations of text towers with learned positions.
 
     Attributes:
-        ffn_width: of the feed-forward layer.
+        ffn_width: inner width of the feed-forward network.
         depth: number of layers.
-        num_heads: attention heads.
-        eps: of the norms.
+        num_heads: number of attention heads.
+        eps: epsilon of the norms.
         max_positions: rows of the position table.
         vocab_size: rows of the embedding table.
         end_id: the token after the prompt.
@@ -40,10 +40,10 @@ class BiasedEncoder(PretrainedEncoder):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.width % self.num_heads:
-            raise UserError(f"width {self.width} is no multiple of num_heads {self.num_heads}")
+            raise UserError(f"width {self.width} is not a multiple of num_heads {self.num_heads}")
 
     def layout(self) -> Layout:
-        """Returns where each parameter is stored."""
+        """Returns the stored name and shape of each parameter."""
         width = self.width
 
         def pair(key: str, name: str, *shape: int) -> dict[str, Stored]:
@@ -75,9 +75,9 @@ class BiasedEncoder(PretrainedEncoder):
 
         Args:
             params: what `load` returned.
-            x: (B, T, W), positions added.
-            allowed: (B, T, T) bool, which keys each query attends to.
-            activation: of the feed-forward layer.
+            x: (B, T, W), the embeddings with positions.
+            allowed: (B, T, T) bool, the keys that each query may attend to.
+            activation: of the feed-forward network.
 
         Returns:
             (B, T, W) float32.
@@ -85,16 +85,15 @@ class BiasedEncoder(PretrainedEncoder):
         head_dim = self.width // self.num_heads
 
         def step(x: Array, layer: Any) -> Array:
-            def linear(y: Array, name: str) -> Array:
-                return dense(y, layer[name], layer[f"{name}_bias"])
-
-            def norm(y: Array, name: str) -> Array:
-                return layer_norm(y, layer[name], layer[f"{name}_bias"], self.eps)
-
-            inner = norm(x, "before_attention")
-            q, k, v = (split_heads(linear(inner, name), head_dim) for name in "qkv")
-            x = x + linear(attend(q, k, v, allowed, scale=head_dim**-0.5), "o")
-            return x + linear(activation(linear(norm(x, "before_mlp"), "up")), "down")
+            inner = layer_norm(x, layer["before_attention"], layer["before_attention_bias"], self.eps)
+            q = split_heads(dense(inner, layer["q"], layer["q_bias"]), head_dim)
+            k = split_heads(dense(inner, layer["k"], layer["k_bias"]), head_dim)
+            v = split_heads(dense(inner, layer["v"], layer["v_bias"]), head_dim)
+            out = attend(q, k, v, allowed, scale=head_dim**-0.5)
+            x = x + dense(out, layer["o"], layer["o_bias"])
+            inner = layer_norm(x, layer["before_mlp"], layer["before_mlp_bias"], self.eps)
+            inner = activation(dense(inner, layer["up"], layer["up_bias"]))
+            return x + dense(inner, layer["down"], layer["down_bias"])
 
         x = scan_layers(step, params["layers"], x)
         return layer_norm(x, params["norm"], params["norm_bias"], self.eps).astype(jnp.float32)

@@ -1,4 +1,4 @@
-"""What the encoders of the Gemma and Qwen families share: sizes, names of weights, projections."""
+"""What the encoders of the Gemma and Qwen families share: sizes, stored names and projections."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from i1_model.text_encoders.weights import Layout, Stored
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupedEncoder(PretrainedEncoder):
-    """Base of encoders whose query heads share fewer key and value heads.
+class DecoderFamilyEncoder(PretrainedEncoder):
+    """Base of the configurations of encoders whose query heads share key and value heads.
 
     Attributes:
-        ffn_width: of the gated feed-forward layer.
+        ffn_width: inner width of the gated feed-forward network.
         depth: number of layers.
-        num_heads: query heads.
-        num_kv_heads: key and value heads.
+        num_heads: number of query heads.
+        num_kv_heads: number of key and value heads, a divisor of `num_heads`.
         head_dim: channels of one head.
-        eps: of the norms.
+        eps: epsilon of the norms.
         vocab_size: rows of the embedding table.
     """
 
@@ -44,10 +44,12 @@ class GroupedEncoder(PretrainedEncoder):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_heads % self.num_kv_heads:
-            raise UserError(f"num_heads {self.num_heads} is no multiple of num_kv_heads {self.num_kv_heads}")
+            raise UserError(
+                f"num_heads {self.num_heads} is not a multiple of num_kv_heads {self.num_kv_heads}"
+            )
 
     def layout(self) -> Layout:
-        """Returns where each parameter is stored."""
+        """Returns the stored name and shape of each parameter."""
         width, ffn = self.width, self.ffn_width
         queries, keys = self.num_heads * self.head_dim, self.num_kv_heads * self.head_dim
 

@@ -14,18 +14,19 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
+from jaxtyping import Float
 
 from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import tanh_gelu
-from i1_model.text_encoders.clip_family import BiasedEncoder, layer_settings
+from i1_model.text_encoders.clip_family import CLIPFamilyEncoder, layer_settings
 from i1_model.text_encoders.pretrained import arrays, require
 from i1_model.text_encoders.tokenizer import PromptTokenizer
 from i1_model.text_encoders.weights import Layout, Stored
 
 
 @dataclass(frozen=True, kw_only=True)
-class FGCLIP2Encoder(BiasedEncoder):
+class FGCLIP2Encoder(CLIPFamilyEncoder):
     """Configuration of an FG-CLIP 2 text tower; the defaults are those of So400m.
 
     A prompt is lower-cased and followed by the end token. Every token sees every other.
@@ -107,7 +108,7 @@ class FGCLIP2Encoder(BiasedEncoder):
             truncation=self.truncation,
         )
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds tokens; pure and jittable.
 
         Args:

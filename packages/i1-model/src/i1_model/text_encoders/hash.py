@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
+from jaxtyping import Float
 
 from i1_model.text_encoders.base import TextEncoderConfig, Tokens
 from i1_model.text_encoders.tokenizer import shorten, warn_truncated
@@ -100,7 +101,7 @@ class HashTextEncoder:
         warn_truncated(prompts, lost, limit)
         return {"ids": ids, "mask": mask, "spelling": spelling}
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds token ids.
 
         Args:

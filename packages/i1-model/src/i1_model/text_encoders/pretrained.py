@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError, unknown
+from jaxtyping import Float
 
 from i1_model.arrays.loading import Progress, Sharding
 from i1_model.arrays.safetensors import read_json
@@ -22,7 +22,7 @@ from i1_model.text_encoders.weights import Layout, check_weights, load_weights, 
 
 CONFIG_FILE = "config.json"
 _LARGEST = 2**24
-"""Largest size or id in a configuration."""
+"""Largest number in a configuration."""
 ConfigT = TypeVar("ConfigT", bound="PretrainedEncoder")
 
 
@@ -33,7 +33,7 @@ class PretrainedEncoder(TextEncoderConfig):
     Attributes:
         path: folder with `config.json`, safetensors and `tokenizer.json`, as downloaded from `repository`.
         repository: where the weights are published, a repository on huggingface.co.
-        dtype: of the loaded weights and of the computation.
+        dtype: dtype of the loaded weights and of the computation.
         num_tokens: the token budget of a prompt.
         width: channels of one embedding.
         pad_id: the id that fills a row.
@@ -50,7 +50,7 @@ class PretrainedEncoder(TextEncoderConfig):
     truncation: bool = True
 
     licence: ClassVar[str]
-    """What one accepts before downloading."""
+    """The licence that one accepts before downloading."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Fields of each published size."""
     prefixes: ClassVar[tuple[str, ...]] = ("",)
@@ -60,13 +60,10 @@ class PretrainedEncoder(TextEncoderConfig):
         for name, value in dataclasses.asdict(self).items():
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 continue
-            smallest = 0 if name == "pad_id" else 1
-            if isinstance(value, int) and not smallest <= value <= _LARGEST:
-                raise UserError(
-                    f"{type(self).__name__}: {name} must be positive and at most {_LARGEST}, got {value}"
-                )
-            if isinstance(value, float) and not 0 < value < math.inf:
-                raise UserError(f"{type(self).__name__}: {name} must be positive and finite, got {value}")
+            if not (value > 0 or (value == 0 and name == "pad_id")):
+                raise UserError(f"{type(self).__name__}: {name} must be positive, got {value}")
+            if value > _LARGEST:
+                raise UserError(f"{type(self).__name__}: {name} must be at most {_LARGEST}, got {value}")
 
     @classmethod
     def preset(cls: type[ConfigT], name: str, **fields: Any) -> ConfigT:
@@ -114,7 +111,7 @@ class PretrainedEncoder(TextEncoderConfig):
         """Returns where each parameter is stored."""
         raise NotImplementedError(f"{type(self).__qualname__} must define layout()")
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds tokens; pure and jittable.
 
         Args:
@@ -139,7 +136,7 @@ class PretrainedEncoder(TextEncoderConfig):
 
         Args:
             sharding: where each array goes; None is the default device.
-            progress: told how far reading is.
+            progress: receives how many bytes are read.
 
         Raises:
             UserError: without a path, or when the folder does not fit this configuration.
@@ -179,9 +176,7 @@ class PretrainedEncoder(TextEncoderConfig):
         return PretrainedTextEncoder(self, self.load(sharding=sharding, progress=progress), tokenizer)
 
     def build_abstract(self) -> PretrainedTextEncoder:
-        """Returns the encoder with the shapes of its weights, and a tokenizer that knows no word; no file is
-        read.
-        """
+        """Returns the encoder with shapes in place of weights and a tokenizer without words; reads no file."""
         return PretrainedTextEncoder(self, self.shapes(), EmptyTokenizer(self.num_tokens))
 
     def _fitting_folder(self) -> Path:
@@ -217,7 +212,7 @@ class PretrainedEncoder(TextEncoderConfig):
 
 
 class EmptyTokenizer:
-    """Gives every prompt one empty row; for programs that are compiled without weights."""
+    """Returns an empty row for every prompt; for programs that are compiled without any files."""
 
     def __init__(self, num_tokens: int) -> None:
         self.num_tokens = num_tokens
@@ -252,7 +247,7 @@ class PretrainedTextEncoder:
         """Returns `ids` (B, T) int32 and `mask` (B, T) bool; a prompt that is cut is logged as a warning."""
         return self.tokenizer(prompts)
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Returns the embeddings (B, T, W) float32 of what `tokenize` returned; pure and jittable."""
         return self._encode(params, dict(tokens))
 
@@ -263,7 +258,7 @@ def arrays(tokens: Tokens) -> tuple[jax.Array, jax.Array]:
 
 
 def require(where: str, value: Any, *choices: Any) -> None:
-    """Refuses a setting of `config.json` that the encoder does not implement.
+    """Checks that the encoder implements a setting of `config.json`.
 
     Raises:
         UserError: when the value is none of the choices.

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, causal, dense, gated, rms_norm, scan_layers
-from i1_model.text_encoders.decoder_family import GroupedEncoder, layer_settings, rotate_both
+from i1_model.text_encoders.decoder_family import DecoderFamilyEncoder, layer_settings, rotate_both
 from i1_model.text_encoders.pretrained import arrays, require, rope_theta
 from i1_model.text_encoders.tokenizer import PromptTokenizer
 
@@ -21,7 +22,7 @@ WIDE: Mapping[str, Any] = {"width": 2560, "ffn_width": 9728, "depth": 36, "num_h
 
 
 @dataclass(frozen=True, kw_only=True)
-class Qwen3Encoder(GroupedEncoder):
+class Qwen3Encoder(DecoderFamilyEncoder):
     """Configuration of a Qwen3 encoder.
 
     A prompt stands in the chat template, between `before` and `after`. With a system prompt, its message
@@ -86,7 +87,7 @@ class Qwen3Encoder(GroupedEncoder):
             truncation=self.truncation,
         )
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds tokens; pure and jittable.
 
         Args:

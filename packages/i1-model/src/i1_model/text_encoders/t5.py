@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from i1_model.ops.sharding import lookup
 from i1_model.text_encoders.base import Tokens
@@ -33,13 +34,13 @@ class T5Encoder(PretrainedEncoder):
     A prompt is followed by the end token.
 
     Attributes:
-        ffn_width: of the gated feed-forward layer.
+        ffn_width: inner width of the gated feed-forward network.
         depth: number of layers.
-        num_heads: attention heads.
+        num_heads: number of attention heads.
         head_dim: channels of one head.
-        num_buckets: of relative distances.
-        max_distance: from here on all distances are in the last bucket.
-        eps: of the norms.
+        num_buckets: number of buckets of relative distances.
+        max_distance: the smallest distance in the last bucket, with all larger ones.
+        eps: epsilon of the norms.
         vocab_size: rows of the embedding table.
         end_id: the end token.
     """
@@ -96,7 +97,7 @@ class T5Encoder(PretrainedEncoder):
         }
 
     def layout(self) -> Layout:
-        """Returns where each parameter is stored."""
+        """Returns the stored name and shape of each parameter."""
         width, inner = self.width, self.num_heads * self.head_dim
 
         def layer(name: str, *shape: int) -> Stored:
@@ -130,7 +131,7 @@ class T5Encoder(PretrainedEncoder):
             tokenizer, self.num_tokens, after=[self.end_id], pad_id=self.pad_id, truncation=self.truncation
         )
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds tokens; pure and jittable.
 
         Args:
@@ -161,13 +162,13 @@ class T5Encoder(PretrainedEncoder):
 def distance_buckets(distance: np.ndarray, num_buckets: int, max_distance: int) -> np.ndarray:
     """Returns the bucket of each signed distance from query to key.
 
-    Half of the buckets are for keys after the query. Of each half, one half holds one distance each, the
-    other logarithmically growing ranges up to `max_distance`.
+    Half of the buckets are for keys after the query. In each half, the first buckets hold one distance each,
+    and the others hold ranges up to `max_distance` that grow logarithmically.
 
     Args:
         distance: int array, key place minus query place.
-        num_buckets: in all.
-        max_distance: from here on all distances share the last bucket.
+        num_buckets: number of buckets.
+        max_distance: the smallest distance in the last bucket, with all larger ones.
     """
     half = num_buckets // 2
     exact = half // 2

@@ -8,18 +8,19 @@ from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from i1_model.text_encoders import gemma
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, dense, scan_layers
-from i1_model.text_encoders.decoder_family import GroupedEncoder, layer_settings, rotate_both
+from i1_model.text_encoders.decoder_family import DecoderFamilyEncoder, layer_settings, rotate_both
 from i1_model.text_encoders.pretrained import arrays, require, rope_theta
 
 _9B: Mapping[str, Any] = {"width": 3584, "ffn_width": 14336, "depth": 42, "num_heads": 16, "num_kv_heads": 8}
 
 
 @dataclass(frozen=True, kw_only=True)
-class T5GemmaEncoder(GroupedEncoder):
+class T5GemmaEncoder(DecoderFamilyEncoder):
     """Configuration of a T5Gemma encoder; the defaults are those of i1.
 
     Prompts get neither a first nor a last token, and an empty prompt has an all-false mask.
@@ -77,7 +78,7 @@ class T5GemmaEncoder(GroupedEncoder):
             "theta": rope_theta(data),
         }
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds tokens; pure and jittable.
 
         Args:

@@ -11,17 +11,18 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from i1_model.text_encoders import gemma
 from i1_model.text_encoders.base import Tokens
 from i1_model.text_encoders.blocks import attend, dense, scan_layers
-from i1_model.text_encoders.decoder_family import GroupedEncoder, layer_settings, rotate_both
+from i1_model.text_encoders.decoder_family import DecoderFamilyEncoder, layer_settings, rotate_both
 from i1_model.text_encoders.pretrained import arrays, require
 from i1_model.text_encoders.weights import Layout, Stored
 
 
 @dataclass(frozen=True, kw_only=True)
-class T5Gemma2Encoder(GroupedEncoder):
+class T5Gemma2Encoder(DecoderFamilyEncoder):
     """Configuration of a T5Gemma 2 text encoder; the defaults are those of 1B.
 
     Prompts get neither a first nor a last token, as for T5Gemma. Padded positions attend to the valid ones.
@@ -109,10 +110,10 @@ class T5Gemma2Encoder(GroupedEncoder):
         }
 
     def layout(self) -> Layout:
-        """Returns where each parameter is stored."""
+        """Returns the stored name and shape of each parameter."""
         return {**super().layout(), "image_end": Stored("embed_tokens.eoi_embedding", (self.width,))}
 
-    def encode(self, params: Any, tokens: Tokens) -> jax.Array:
+    def encode(self, params: Any, tokens: Tokens) -> Float[jax.Array, "B T W"]:
         """Embeds tokens; pure and jittable.
 
         Args:

@@ -23,8 +23,8 @@ class Stored:
 
     Attributes:
         name: the stored name without the folder's prefix; `{}` stands for the layer's number.
-        shape: of one stored tensor.
-        layers: how many layers are stacked on a new first axis; 0 for a parameter outside the layers.
+        shape: shape of one stored tensor.
+        layers: number of layers that are stacked on a new first axis; 0 for a parameter outside the layers.
         alternative: another name that holds the same tensor in some files.
     """
 
@@ -70,11 +70,11 @@ def load_weights(
     Args:
         folder: holds `model.safetensors`, or `model.safetensors.index.json` and the shards it names.
         layout: what to read.
-        dtype: of the loaded arrays, `"bfloat16"` or `"float32"`.
+        dtype: dtype of the loaded arrays, `"bfloat16"` or `"float32"`.
         prefixes: what released files put before the names; the first that fits is taken.
         ignored: regular expression of stored names that belong to other parts of the model.
         sharding: where each array goes; its path is that in the layout.
-        progress: told how far reading is.
+        progress: receives how many bytes are read.
 
     Returns:
         Nested dictionaries of arrays with the layout's structure.
@@ -102,12 +102,12 @@ def check_weights(
 
     Args:
         folder: as for `load_weights`.
-        layout: likewise.
-        prefixes: likewise.
-        ignored: likewise.
+        layout: as for `load_weights`.
+        prefixes: as for `load_weights`.
+        ignored: as for `load_weights`.
 
     Raises:
-        UserError: likewise.
+        UserError: as `load_weights`.
     """
     _find(folder, layout, prefixes, ignored)
 
