@@ -176,7 +176,7 @@ class PretrainedEncoder(TextEncoderConfig):
         return PretrainedTextEncoder(self, self.load(sharding=sharding, progress=progress), tokenizer)
 
     def build_abstract(self) -> PretrainedTextEncoder:
-        """Returns the encoder with shapes in place of weights and a tokenizer without words; reads no file."""
+        """Returns the encoder with shapes in place of weights and an empty tokenizer; it reads no file."""
         return PretrainedTextEncoder(self, self.shapes(), EmptyTokenizer(self.num_tokens))
 
     def _fitting_folder(self) -> Path:
