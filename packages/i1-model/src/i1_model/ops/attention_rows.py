@@ -28,6 +28,8 @@ _MANY_HEADS = 4
 _BLOCK_COST = 64
 """The cost of a block besides its queries, in queries."""
 _MASKED = -1e30
+Residuals = tuple[Array, Array, Array, Array, Array, Array]
+"""Queries, keys, values, bias, output and logarithm of the sum of weights."""
 
 
 def rows_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interpret: bool = False) -> Array:
@@ -52,7 +54,7 @@ def rows_attention(q: Array, k: Array, v: Array, mask: Array | None, *, interpre
     bias = jnp.broadcast_to(bias[:, :, None], (*bias.shape, LANES))
     q = _tokens_last(q * q.shape[-1] ** -0.5, -num_queries % block)
     k, v = (_tokens_last(x, padded_keys - num_keys) for x in (k, v))
-    out = _attend(block, interpret, q, k, v, bias)
+    out = cast("Array", _attend(block, interpret, q, k, v, bias))
     return jnp.transpose(out[..., :num_queries], (0, 3, 1, 2))
 
 
@@ -74,14 +76,14 @@ def _attend(block: int, interpret: bool, q: Array, k: Array, v: Array, bias: Arr
 
 def _attend_forward(
     block: int, interpret: bool, q: Array, k: Array, v: Array, bias: Array
-) -> tuple[Array, tuple[Array, ...]]:
+) -> tuple[Array, Residuals]:
     out, logsumexp = _forward(block, interpret, q, k, v, bias)
     out, logsumexp = checkpoint_named(out, "attention"), checkpoint_named(logsumexp, "attention")
     return out, (q, k, v, bias, out, logsumexp)
 
 
 def _attend_backward(
-    block: int, interpret: bool, residuals: tuple[Array, ...], grad: Array
+    block: int, interpret: bool, residuals: Residuals, grad: Array
 ) -> tuple[Array, Array, Array, None]:
     dq, dk, dv = _backward(block, interpret, *residuals, grad)
     return dq, dk, dv, None
