@@ -62,12 +62,12 @@ def radar(axes: Sequence[str], models: Mapping[str, Sequence[float | None]]) -> 
         axes: names of the axes.
         models: for each model a value from 0 to 100 on every axis; missing ones are left out of its outline.
     """
-    centre, radius = 210.0, 130.0
+    across, down, radius = 250.0, 180.0, 130.0
     angles = [2 * math.pi * k / len(axes) - math.pi / 2 for k in range(len(axes))]
 
     def point(k: int, value: float) -> str:
         reach = radius * value / 100
-        return f"{centre + reach * math.cos(angles[k]):.1f},{centre + reach * math.sin(angles[k]):.1f}"
+        return f"{across + reach * math.cos(angles[k]):.1f},{down + reach * math.sin(angles[k]):.1f}"
 
     parts = []
     for level in (25, 50, 75, 100):
@@ -75,7 +75,7 @@ def radar(axes: Sequence[str], models: Mapping[str, Sequence[float | None]]) -> 
         parts.append(f'<polygon points="{outline}" fill="none" stroke="{GRID}"/>')
     for k, axis in enumerate(axes):
         x, y = (float(part) for part in point(k, 118).split(","))
-        anchor = "middle" if abs(x - centre) < 20 else "start" if x > centre else "end"
+        anchor = "middle" if abs(x - across) < 20 else "start" if x > across else "end"
         parts.append(_text(x, y + 4, axis, anchor=anchor))
     for number, (name, values) in enumerate(models.items()):
         colour = PALETTE[number % len(PALETTE)]
@@ -85,9 +85,9 @@ def radar(axes: Sequence[str], models: Mapping[str, Sequence[float | None]]) -> 
             f'<polygon points="{outline}" fill="{colour}" fill-opacity="{opacity}" stroke="{colour}" '
             f'stroke-width="{2.5 if number == 0 else 1.5}"/>'
         )
-        parts.append(f'<rect x="430" y="{24 + 22 * number}" width="12" height="12" fill="{colour}"/>')
-        parts.append(_text(450, 35 + 22 * number, name))
-    return _svg(640, 400, parts, "Benchmarks in percent")
+        parts.append(f'<rect x="520" y="{24 + 22 * number}" width="12" height="12" fill="{colour}"/>')
+        parts.append(_text(540, 35 + 22 * number, name))
+    return _svg(720, 350, parts, "Benchmarks in percent")
 
 
 def curves(title: str, x_name: str, lines: Mapping[str, Sequence[tuple[float, float]]]) -> str:
