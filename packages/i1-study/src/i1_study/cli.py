@@ -11,8 +11,8 @@ from pathlib import Path
 from i1_hooks import CommandParser, UserError, get_registry
 
 EPILOG = """\
-Running the same command again does what is missing: finished trials are kept, an interrupted one goes on
-where it stopped, and studies in one workdir share equal trials."""
+Running the same command again does only what is missing: finished trials are kept, an interrupted one
+resumes, and studies in one workdir share equal trials."""
 
 
 def build_parser() -> argparse.ArgumentParser:

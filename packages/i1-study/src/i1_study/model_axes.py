@@ -64,8 +64,8 @@ class LongSkipStudy(StudyConfig):
 class AdalnStudy(StudyConfig):
     """Is AdaLN on time and pooled text needed, once the adapter has transformer blocks?
 
-    i1 has none, and so is not told the time. The published numbers of this axis are not at hand, so the study
-    has no direction to agree with.
+    i1 has no AdaLN, so its blocks do not see the time. No published numbers are available for this axis, so
+    the study has no direction to agree with.
     """
 
     def arms(self) -> tuple[Arm, ...]:

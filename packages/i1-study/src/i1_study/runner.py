@@ -48,7 +48,7 @@ def run_study(
     assignments: Sequence[str] = (),
     say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Runs what is missing of a study and writes its summary; the same call again goes on.
+    """Runs the missing trials of a study and writes its summary; calling it again resumes.
 
     Args:
         name: of the study; its summary lies in the folder of this name in `workdir`.

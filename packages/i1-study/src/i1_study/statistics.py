@@ -38,7 +38,7 @@ def estimate(values: np.ndarray, seed: int = 0) -> Estimate:
     In each of 2,000 resamplings seeds are drawn with replacement, and for each drawn seed the observations of
     every group are drawn with replacement from that seed's. Drawing n seeds from n gives (n - 1) / n of the
     unbiased variance of their mean, so the deviations from the mean are scaled by sqrt(n / (n - 1)). With one
-    seed the interval knows nothing of other seeds.
+    seed the interval says nothing about other seeds.
 
     Args:
         values: (seeds, groups, observations); for a difference, that of paired observations.

@@ -13,15 +13,15 @@ from i1_study.base import Published
 from i1_study.statistics import Estimate, estimate, verdict
 
 Results = Mapping[str, Sequence[Mapping[str, Any]]]
-"""Per arm the result of each seed, as `run_trial` returns it; the reference comes first."""
+"""For each arm the result of each seed, as `run_trial` returns it; the reference comes first."""
 
 
 def summarise(results: Results, published: Published | None) -> list[dict[str, Any]]:
     """Returns one JSON-ready row per arm, the reference first.
 
-    `score` is the mean over the object categories of seen and unseen prompts, `words` that over the words of
-    both. Differences are to the reference and positive where the arm is better, of the loss too. Seeds that
-    failed in either arm are left out, and counted.
+    `score` is the mean over the object categories of seen and unseen prompts, `words` the mean over the
+    words of both. A difference from the reference is positive where the arm is better, also for the loss.
+    Seeds that failed in either arm are left out and counted.
     """
     reference = next(iter(results))
     return [

@@ -32,7 +32,7 @@ class Trial:
 
     Attributes:
         config: the recipe with its seed.
-        folder: its own; two trials with the same configuration share it, also those of two studies.
+        folder: where it is trained; equal configurations share a folder, also across studies.
     """
 
     config: TrainConfig
@@ -53,9 +53,9 @@ def make_trial(recipe: TrainConfig, seed: int, runs: Path) -> Trial:
 
 
 def run_trial(trial: Trial, held_out: SourceConfig, images_per_category: int) -> dict[str, Any]:
-    """Returns the result of a trial, doing only what an earlier call has not done.
+    """Runs what is missing of a trial and returns its result.
 
-    A run that an earlier call began goes on where it stopped. A run whose loss is not finite is a result too:
+    A run that was interrupted resumes. A run whose loss is not finite is a result too:
     `{"failed": why}`.
 
     Returns:
