@@ -97,7 +97,7 @@ def write_models(folder: Path) -> None:
     """Writes the configuration of a small model for each backbone."""
     recipe = get_registry().load("recipes", "scenes-tiny")()
     model = json.loads(to_json(recipe.model))
-    small = {"hidden_width": 16, "num_heads": 2, "depth": 2, "patch_size": 2}
+    small = {"hidden_width": 16, "num_heads": 2, "depth": 3, "patch_size": 2}
     for name in get_registry().components("backbones"):
         model["backbone"] = {"component": name, **small}
         (folder / f"{name}.json").write_text(json.dumps(model))
@@ -118,7 +118,7 @@ FORMATS = {
 }
 
 
-@pytest.mark.parametrize(("name", "inputs"), [("components", 500), ("recipes", 200), ("models", 20)])
+@pytest.mark.parametrize(("name", "inputs"), [("components", 500), ("recipes", 200), ("models", 60)])
 def test_damaged_configurations(name, inputs):
     fuzz(__file__, name, inputs=inputs, seed=1)
 
