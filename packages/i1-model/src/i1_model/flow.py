@@ -47,6 +47,44 @@ class FlowConfig(ComponentConfig, ABC, kind="flows"):
     def target(self, noise: Array, data: Array, t: Array) -> Array:
         """Returns what `velocity(prediction, x_t, t)` is trained towards."""
 
+    def join(self, data: Array, noise: Array, t: Array) -> Array:
+        """Returns the point of the path from this noise to these data; `t` may be a scalar."""
+        return self.interpolate(noise, data, jnp.broadcast_to(t, data.shape[:1]))
+
+    def split(self, x_t: Array, velocity: Array, t: Array) -> tuple[Array, Array]:
+        """Returns the data and the noise that a point and its velocity stand for; the inverse of `join`.
+
+        A path `x_t = a(t) noise + b(t) data` has the velocity `a' noise + b' data`; the two equations are
+        solved for the data and the noise, with `a` and `b` read from `interpolate`. A path of another form
+        defines its own.
+
+        Args:
+            x_t: (B, ...).
+            velocity: (B, ...) at that point.
+            t: scalar or (B,).
+        """
+        times = jnp.broadcast_to(t, x_t.shape[:1])
+        one, zero = jnp.ones_like(times), jnp.zeros_like(times)
+        (a, b), (da, db) = jax.jvp(
+            lambda s: (self.interpolate(one, zero, s), self.interpolate(zero, one, s)), (times,), (one,)
+        )
+        a, b, da, db = (per_example(coefficient, x_t) for coefficient in (a, b, da, db))
+        determinant = a * db - b * da
+        return (a * velocity - da * x_t) / determinant, (db * x_t - b * velocity) / determinant
+
+    def straighten(self, t: Array) -> tuple[Array, Array]:
+        """Returns the factor c and the time u in which the path is straight.
+
+        Where `x = a noise + b data`, `x / c = (1 - u) noise + u data` with `c = a + b` and `u = b / c`; the
+        velocity there is `data - noise`.
+
+        Args:
+            t: scalar.
+        """
+        one, zero = jnp.ones((1,), t.dtype), jnp.zeros((1,), t.dtype)
+        noise, data = self.join(zero, one, t)[0], self.join(one, zero, t)[0]
+        return noise + data, data / (noise + data)
+
 
 @dataclass(frozen=True, kw_only=True)
 class RectifiedFlow(FlowConfig):
@@ -105,6 +143,20 @@ class RectifiedFlow(FlowConfig):
             return data - noise
         return self.velocity(data, self.interpolate(noise, data, t), t)
 
+    def join(self, data: Array, noise: Array, t: Array) -> Array:
+        """Returns `t data + (1 - t) noise`."""
+        t = per_example(t, data)
+        return t * data + (1 - t) * noise
+
+    def split(self, x_t: Array, velocity: Array, t: Array) -> tuple[Array, Array]:
+        """Returns `x_t + (1 - t) velocity` and `x_t - t velocity`."""
+        t = per_example(t, x_t)
+        return x_t + (1 - t) * velocity, x_t - t * velocity
+
+    def straighten(self, t: Array) -> tuple[Array, Array]:
+        """Returns 1 and t: the path is straight as it is."""
+        return jnp.ones((), t.dtype), t
+
 
 def shift_times(t: Array, shift: float) -> Array:
     """Returns `s t / (1 + (s - 1) t)`, or `t` itself for a shift of 0 or 1; below 1 moves times towards
@@ -118,5 +170,5 @@ def shift_times(t: Array, shift: float) -> Array:
 
 
 def per_example(t: Array, like: Array) -> Array:
-    """Returns times (B,) as (B, 1, ...) with the number of axes of `like`."""
-    return t.reshape(t.shape + (1,) * (like.ndim - 1))
+    """Returns times (B,) as (B, 1, ...) with the number of axes of `like`; a scalar stays one."""
+    return t.reshape(t.shape + (1,) * (like.ndim - 1)) if t.ndim else t

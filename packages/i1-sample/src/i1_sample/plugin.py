@@ -16,10 +16,13 @@ def i1_solvers() -> list[Component]:
         Component("euler", f"{one_step}:Euler", "order 1, one evaluation per step; as published"),
         Component("heun", f"{one_step}:Heun", "order 2, two evaluations per step"),
         Component("midpoint", f"{one_step}:Midpoint", "order 2, two evaluations per step"),
+        Component("dopri5", f"{one_step}:DormandPrince5", "order 5, six evaluations per step"),
         Component("rk4", f"{one_step}:RungeKutta4", "order 4, four evaluations per step"),
         Component("ab2", f"{multistep}:AdamsBashforth2", "order 2, one evaluation per step"),
         Component("ab3", f"{multistep}:AdamsBashforth3", "order 3, one evaluation per step"),
         Component("ancestral", f"{ancestral}:Ancestral", "Euler with fresh noise, order 1 without"),
+        Component("lcm", f"{ancestral}:LCM", "for consistency models: new noise at every step"),
+        Component("uni_pc", f"{multistep}:UniPC", "UniPC for flow matching, order 3, one evaluation"),
         Component("dpmpp_2m", f"{multistep}:DPMSolverPP2M", "DPM-Solver++(2M) for flow matching, order 2"),
     ]
 
@@ -32,6 +35,9 @@ def i1_time_grids() -> list[Component]:
         Component("uniform", f"{module}:Uniform", "equal steps"),
         Component("shifted", f"{module}:Shifted", "small steps near the noise, shift 0.3; as published"),
         Component("cosine", f"{module}:Cosine", "steps that grow from the noise on"),
+        Component("karras", f"{module}:Karras", "noise levels evenly spaced in their 1/rho-th power"),
+        Component("beta", f"{module}:Beta", "quantiles of a beta distribution: small steps at both ends"),
+        Component("explicit", f"{module}:Explicit", "times as given"),
         Component("linear_quadratic", f"{module}:LinearQuadratic", "short equal steps, then growing ones"),
     ]
 
@@ -77,8 +83,11 @@ def i1_models() -> list[Component]:
 
 @hookimpl
 def i1_commands() -> list[Component]:
-    """Offers `i1 sample`."""
-    return [Component("sample", "i1_sample.cli:main", "make pictures from prompts")]
+    """Offers `i1 sample` and `i1 schema`."""
+    return [
+        Component("sample", "i1_sample.cli:main", "make pictures from prompts"),
+        Component("schema", "i1_sample.schema:main", "print every option of sampling as JSON"),
+    ]
 
 
 @hookimpl

@@ -21,7 +21,7 @@ class TestClassifierFree(GuidanceSuite):
 
 
 class TestPlainClassifierFree(GuidanceSuite):
-    component = ClassifierFree(rescale=0.0, interval_start=0.3)
+    component = ClassifierFree(rescale=0.0, interval_start=0.3, interval_end=0.8)
 
 
 class TestZeroStar(GuidanceSuite):
@@ -47,6 +47,14 @@ def test_recorded_guidance(goldens: Path) -> None:
             velocities = [flow.velocity(v, latents, times) for v in (cond, uncond)]
             out = guidance.combine(*velocities, jnp.float32(case["scale"]), t)
             np.testing.assert_allclose(out, arrays[f"out/{name}"], atol=2e-5, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(("t", "is_guided"), [(0.29, False), (0.3, True), (0.8, True), (0.81, False)])
+def test_guidance_is_on_inside_its_interval_alone(t, is_guided) -> None:
+    conditional, unconditional = TestClassifierFree().velocities()
+    guidance = ClassifierFree(rescale=0.0, interval_start=0.3, interval_end=0.8)
+    guided = guidance.combine(conditional, unconditional, jnp.float32(5), jnp.float32(t))
+    assert bool(jnp.array_equal(guided, conditional)) != is_guided
 
 
 def test_rescaling_restores_the_spread_of_the_conditional_velocity() -> None:

@@ -49,6 +49,24 @@ class FlowSuite(ComponentSuite[FlowConfig]):
         message = "the target is not the derivative of the path"
         np.testing.assert_allclose(target, slope, rtol=1e-4, atol=1e-4, err_msg=message)
 
+    def test_split_finds_the_data_and_the_noise_of_a_point(self) -> None:
+        """`split` finds the data and the noise that a point and the derivative of its path come from."""
+        noise, data, t = self._batch()
+        point = self.component.interpolate(noise, data, t)
+        found = self.component.split(point, self.component.target(noise, data, t), t)
+        message = "split(interpolate(noise, data, t), target(noise, data, t), t) is not (data, noise)"
+        np.testing.assert_allclose(found[0], data, rtol=1e-4, atol=1e-4, err_msg=message)
+        np.testing.assert_allclose(found[1], noise, rtol=1e-4, atol=1e-4, err_msg=message)
+
+    def test_join_is_the_path_at_one_time_for_all(self) -> None:
+        """`join` gives the point of the path, for a time per example and for one time for all."""
+        noise, data, t = self._batch()
+        for times in (t, jnp.float32(0.4)):
+            joined = self.component.join(data, noise, times)
+            path = self.component.interpolate(noise, data, jnp.broadcast_to(times, (4,)))
+            message = "join(data, noise, t) is not interpolate(noise, data, t)"
+            np.testing.assert_allclose(joined, path, atol=1e-5, err_msg=message)
+
     def test_velocity_keeps_shape_and_dtype(self) -> None:
         """`velocity` turns a prediction into finite float32 velocities of the same shape."""
         noise, data, t = self._batch()

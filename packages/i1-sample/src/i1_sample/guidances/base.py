@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from i1_hooks import ComponentConfig
 
 if TYPE_CHECKING:
-    import jax
+    from i1_sample.shapes import Scalar, State
 
 
 class GuidanceConfig(ComponentConfig, kind="guidances"):
@@ -22,9 +22,7 @@ class GuidanceConfig(ComponentConfig, kind="guidances"):
 
     uses_unconditional: ClassVar[bool] = True
 
-    def combine(
-        self, conditional: jax.Array, unconditional: jax.Array, scale: jax.Array, t: jax.Array
-    ) -> jax.Array:
+    def combine(self, conditional: State, unconditional: State, scale: Scalar, t: Scalar) -> State:
         """Returns the guided velocity; pure, jittable, each row independent of the others.
 
         Args:
@@ -45,9 +43,7 @@ class NoGuidance(GuidanceConfig):
 
     uses_unconditional: ClassVar[bool] = False
 
-    def combine(
-        self, conditional: jax.Array, unconditional: jax.Array, scale: jax.Array, t: jax.Array
-    ) -> jax.Array:
+    def combine(self, conditional: State, unconditional: State, scale: Scalar, t: Scalar) -> State:
         """Returns the conditional velocity."""
         del unconditional, scale, t
         return conditional

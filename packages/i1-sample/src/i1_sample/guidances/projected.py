@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
+from jax import Array
+from jaxtyping import Float
 
 from i1_sample.guidances.base import GuidanceConfig
+from i1_sample.shapes import Scalar, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +31,7 @@ class ZeroStar(GuidanceConfig):
         if not 0 <= self.zero_until <= 1:
             raise UserError(f"guidance 'cfg_zero_star': zero_until must be in [0, 1], got {self.zero_until}")
 
-    def combine(
-        self, conditional: jax.Array, unconditional: jax.Array, scale: jax.Array, t: jax.Array
-    ) -> jax.Array:
+    def combine(self, conditional: State, unconditional: State, scale: Scalar, t: Scalar) -> State:
         """Returns the guided velocity."""
         fitted = _project(conditional, unconditional)
         return jnp.where(t >= self.zero_until, fitted + scale * (conditional - fitted), 0.0)
@@ -61,9 +61,7 @@ class AdaptiveProjected(GuidanceConfig):
                 f"got {self.norm_threshold}"
             )
 
-    def combine(
-        self, conditional: jax.Array, unconditional: jax.Array, scale: jax.Array, t: jax.Array
-    ) -> jax.Array:
+    def combine(self, conditional: State, unconditional: State, scale: Scalar, t: Scalar) -> State:
         """Returns the guided velocity."""
         del t
         difference = conditional - unconditional
@@ -74,11 +72,11 @@ class AdaptiveProjected(GuidanceConfig):
         return conditional + (scale - 1) * (difference - (1 - self.eta) * parallel)
 
 
-def _inner(a: jax.Array, b: jax.Array) -> jax.Array:
+def _inner(a: State, b: State) -> Float[Array, "B ..."]:
     """Returns the inner product of each example, (B, 1, ...)."""
     return jnp.sum(a * b, axis=tuple(range(1, a.ndim)), keepdims=True)
 
 
-def _project(a: jax.Array, b: jax.Array) -> jax.Array:
+def _project(a: State, b: State) -> State:
     """Returns the projection of each example of a on b, 0 where b is 0."""
     return b * (_inner(a, b) / jnp.maximum(_inner(b, b), 1e-12))

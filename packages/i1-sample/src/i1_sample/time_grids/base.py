@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 class TimeGridConfig(ComponentConfig, kind="time_grids"):
     """Base of every time grid; the configuration is the grid."""
 
+    @property
+    def fixed_num_steps(self) -> int | None:
+        """The only number of steps that the grid has; None for any."""
+        return None
+
     def times(self, num_steps: int) -> np.ndarray:
         """Returns the times of `num_steps` steps.
 
