@@ -75,6 +75,7 @@ class Denoiser(nnx.Module):
         captions: Sequence[Float[Array, "B _ _"]],
         masks: Sequence[Num[Array, "B _"] | Bool[Array, "B _"]],
         drop: Sequence[Bool[Array, " B"]] | None = None,
+        lengths: Sequence[int] | None = None,
     ) -> Conditioning:
         """Adapts encoded captions; everything that depends on the text alone happens here.
 
@@ -83,17 +84,18 @@ class Denoiser(nnx.Module):
             masks: per text encoder, the valid tokens (B, T) bool.
             drop: per text encoder, the rows (B,) bool that get the null caption; their mask stays. None drops
                 none.
+            lengths: per text encoder, how many of its adapted tokens the backbone gets, from the first; the
+                others must be padding. None gives all.
 
         Raises:
             UserError: for another number of arrays than the model has text encoders, or a component that
                 returned a wrong shape or dtype.
         """
         num_encoders = len(self.adapters)
-        for name, given in (("captions", captions), ("masks", masks), ("drop", drop)):
+        inputs = {"captions": captions, "masks": masks, "drop": drop, "lengths": lengths}
+        for name, given in inputs.items():
             if given is not None and len(given) != num_encoders:
-                raise UserError(
-                    f"{name}: got {len(given)} arrays for a model with {num_encoders} text encoders"
-                )
+                raise UserError(f"{name}: got {len(given)} for a model with {num_encoders} text encoders")
         adapted = []
         for index, (caption, mask) in enumerate(zip(captions, masks, strict=True)):
             self._check_caption(index, caption, mask, batch=captions[0].shape[0])
@@ -102,6 +104,9 @@ class Denoiser(nnx.Module):
                 null = self.null_captions[index][...].astype(self.compute_dtype)
                 tokens = jnp.where(drop[index][:, None, None], null, tokens)
             adapted.append(self._adapt(index, tokens, mask.astype(bool)))
+        if lengths is not None:
+            adapted = [tokens[:, :length] for tokens, length in zip(adapted, lengths, strict=True)]
+            masks = [mask[:, :length] for mask, length in zip(masks, lengths, strict=True)]
         tokens = jnp.concatenate(adapted, axis=1)
         conditioning = self.backbone.condition(
             tokens, jnp.concatenate([mask.astype(bool) for mask in masks], axis=1)

@@ -114,6 +114,11 @@ class BackboneConfig(ComponentConfig, ABC, kind="backbones"):
     hidden_width: int
     patch_size: int = 1
 
+    @property
+    def ignores_padding(self) -> bool:
+        """Whether text tokens that the mask leaves out can be dropped from the end without any effect."""
+        return False
+
     @abstractmethod
     def build(self, spec: LatentSpec, key: Array) -> Backbone:
         """Returns the backbone with float32 parameters drawn from `key`.

@@ -84,6 +84,11 @@ class PatchTransformerConfig(BackboneConfig):
     remat_saved: tuple[SavedName, ...] = SAVED
 
     @property
+    def ignores_padding(self) -> bool:
+        """True unless the text is given twice: the second copy is placed behind the padding of the first."""
+        return not self.repeat_text
+
+    @property
     def head_dim(self) -> int:
         """Features per head."""
         return self.hidden_width // self.num_heads
