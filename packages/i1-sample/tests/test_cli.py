@@ -1,13 +1,10 @@
-import errno
 import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from i1_hooks import UserError
 from i1_hooks.cli import main
-from i1_sample.png import write_bytes
 from PIL import Image
 
 
@@ -46,7 +43,12 @@ def test_one_picture_with_its_story(sample, tmp_path: Path, model_folder: Path) 
         2,
     )
     assert record["solver"] == {"component": "euler"}
-    assert record["guidance"] == {"component": "cfg", "rescale": 0.25, "interval_start": 0.0}
+    assert record["guidance"] == {
+        "component": "cfg",
+        "rescale": 0.25,
+        "interval_start": 0.0,
+        "interval_end": 1.0,
+    }
     assert record["time_grid"] == {"component": "shifted", "shift": 0.5}
     assert record["model"] == str(model_folder)
     assert record["model_step"] == 7
@@ -55,6 +57,60 @@ def test_one_picture_with_its_story(sample, tmp_path: Path, model_folder: Path) 
     assert {"python", "jax", "flax", "i1-sample", "i1-model"} <= set(record["versions"])
     assert text.endswith(f"Model: {model_folder}, Version: i1-sample {record['versions']['i1-sample']}")
     assert record["plugins"]["i1-sample"]
+
+
+def test_the_same_folder_twice_keeps_all_pictures(sample, tmp_path: Path) -> None:
+    pictures = tmp_path / "pics"
+    assert sample("a star", "--output", "pics")[1] == "wrote pics/00000.png\n"
+    first = (pictures / "00000.png").read_bytes()
+    assert sample("a star", "--seed", "3", "--output", "pics")[1] == "wrote pics/00001.png\n"
+    assert (pictures / "00000.png").read_bytes() == first
+    assert sample("a star", "--output", "pics/one.png")[1] == "wrote pics/one.png\n"
+    assert sample("a star", "--output", "pics/one.png")[1] == "wrote pics/one-1.png\n"
+
+
+def test_programs_are_told_as_json(sample) -> None:
+    status, out, err = sample("a star", "a ring", "--format", "json", "--output", "pics", "--batch-size", "4")
+    assert (status, err) == (0, "")
+    first, second = json.loads(out)["images"]
+    assert (first["path"], second["path"]) == ("pics/00000.png", "pics/00001.png")
+    assert (first["prompt"], second["prompt"], second["index"]) == ("a star", "a ring", 1)
+    with Image.open(second["path"]) as image:
+        assert json.loads(image.text["i1"])["seed"] == first["seed"] == second["seed"]
+
+
+def test_without_a_seed_the_drawn_one_is_reported(sample) -> None:
+    status, out, err = sample("a star", "--output", "one.png")
+    assert (status, out) == (0, "wrote one.png\n")
+    with Image.open("one.png") as image:
+        assert err == f"seed {json.loads(image.text['i1'])['seed']}\n"
+
+
+def test_odd_names_keep_their_picture(sample, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert sample("a star", "--output", "~/pics/")[0] == 0
+    assert [p.name for p in (tmp_path / "home" / "pics").iterdir()] == ["00000.png"]
+    assert sample("a star", "--output", "run.v2/")[1] == "wrote run.v2/00000.png\n"
+    assert sample("a star", "--output", "\N{PILE OF POO}" * 300 + ".png")[0] == 0
+    assert sample("\N{PILE OF POO}" * 11)[1] == "wrote picture.png\n"
+    status, out, _ = sample("a star", "--output", "caf\udce9.png")
+    assert (status, out) == (0, "wrote caf\\udce9.png\n")
+    assert len(list(tmp_path.glob("*.png"))) == 3
+
+
+def test_a_file_of_prompts_is_read_as_people_save_it(sample, tmp_path: Path) -> None:
+    def drawn(data: bytes) -> list[str]:
+        (tmp_path / "prompts.txt").write_bytes(data)
+        status, out, err = sample("--prompts-file", "prompts.txt", "--steps", "1", "--batch-size", "4")
+        assert status == 0, err
+        prompts = []
+        for line in out.splitlines():
+            with Image.open(line.removeprefix("wrote ")) as image:
+                prompts.append(json.loads(image.text["i1"])["prompt"])
+        return prompts
+
+    assert drawn("\ufeffa star\r\na ring\r\n".encode()) == ["a star", "a ring"]
+    assert drawn("a star\u2028here".encode("utf-16")) == ["a star\u2028here"]
 
 
 def test_names_come_from_prompts_and_never_overwrite(sample, tmp_path: Path) -> None:
@@ -72,10 +128,10 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
     assert out.split() == [word for i in range(3) for word in ("wrote", f"all/{i:05d}.png")]
     with Image.open("all/00002.png") as image:
         assert json.loads(image.text["i1"])["prompt"] == "a ring"
-    assert sample("a star", "--num-images", "2", "--output", "F.png", "--batch-size", "4")[1] == (
-        "wrote F-0.png\nwrote F-1.png\n"
-    )
-    assert sample("a star", "--first-index", "1", "--output", "one.png")[0] == 0
+    assert sample("a star", "--num-images", "2", "--output", "F.png", "--batch-size", "4", "--seed", "0")[
+        1
+    ] == ("wrote F-0.png\nwrote F-1.png\n")
+    assert sample("a star", "--first-index", "1", "--output", "one.png", "--seed", "0")[0] == 0
     with Image.open("F-1.png") as series, Image.open("one.png") as alone:
         assert json.loads(series.text["i1"])["index"] == json.loads(alone.text["i1"])["index"] == 1
         difference = [abs(a - b) for a, b in zip(series.tobytes(), alone.tobytes(), strict=True)]
@@ -92,6 +148,8 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
         (["a star", "--resolution", "20"], "resolution 20: use a positive multiple of 8"),
         (["a star", "--vae-tile", "512"], "vae tile '512' does not apply: PatchAutoencoder has no weights"),
         (["a star", "--steps", "0"], "num_inference_steps must be an integer from 1 to 10000, got 0"),
+        (["a star", "--cfg", "1e30"], "guidance_scale must be a finite number from -1000 to 1000, got 1e+30"),
+        (["a star", "--negative-prompt", "a ring", "--cfg", "1"], "does not apply: there is no guidance"),
         (["a star", "--solver", "eulr"], "did you mean 'euler'"),
         (["a star", "--guidance", '{"component": "cfg"'], "is not JSON"),
         (
@@ -101,8 +159,12 @@ def test_several_pictures(sample, tmp_path: Path) -> None:
         (["a star", "--output", "picture.jpg"], "written as PNG"),
         (["a star", "--output", "file/picture.png"], "cannot make the output folder file"),
         (["a star", "--num-images", "0"], "num_images_per_prompt must be an integer of at least 1, got 0"),
-        (["a star", "--prompts-file", "absent.txt"], "--prompts-file absent.txt: No such file"),
+        (["a star", "--prompts-file", "absent.txt"], "--prompts-file: no file absent.txt"),
         (["a star", "--prompts-file", "file"], "holds no prompt"),
+        (["a \udce9 star"], "at 2: byte 0xe9 is not UTF-8; write the prompt in UTF-8"),
+        (["a \0 star"], "at 2: character '\\x00' is a control character; leave it out"),
+        (["a star", "--output", "run.v2"], "a name that ends in .png, or in a slash for a folder"),
+        (["a star", "--prompts-file", "latin"], "latin: byte 0xe9 at offset 3 is not UTF-8"),
         (["star " * 20], "has 20 tokens, the hash encoder takes at most 12"),
         (["a star", "--dtype", "int8"], "invalid choice: 'int8'"),
     ],
@@ -111,23 +173,12 @@ def test_a_mistake_is_one_line_and_status_two(
     sample, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     (tmp_path / "file").write_text("\n")
+    (tmp_path / "latin").write_bytes(b"caf\xe9 star")
     status, out, err = sample(*arguments)
     assert (status, out) == (2, "")
     assert message in err
     assert err.count("\n") == 1
     assert not list(tmp_path.glob("*.png"))
-
-
-def test_no_room_for_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, data: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(data[:3])
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(UserError, match=r"cannot write .*a\.png: No space left on device; choose another"):
-        write_bytes(tmp_path / "a.png", b"picture")
-    assert not list(tmp_path.iterdir())
 
 
 def test_an_absent_model(sample, tmp_path: Path) -> None:

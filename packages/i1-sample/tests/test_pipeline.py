@@ -39,9 +39,9 @@ def latents(pipeline: Pipeline, prompt, **options) -> np.ndarray:
 
 
 def test_output_types(pipeline: Pipeline) -> None:
-    output = pipeline(PROMPTS[:2], batch_size=4)
+    output = pipeline(PROMPTS[:2], batch_size=4, seed=0)
     assert [image.size for image in output.images] == [(16, 16)] * 2
-    array = pixels(pipeline, PROMPTS[:2], batch_size=4)
+    array = pixels(pipeline, PROMPTS[:2], batch_size=4, seed=0)
     assert array.dtype == np.uint8
     np.testing.assert_array_equal(np.stack([np.asarray(i) for i in output.images]), array)
     assert latents(pipeline, PROMPTS[:2], batch_size=4).shape == (2, 4, 4, 48)
@@ -100,11 +100,11 @@ def test_guidance_one_is_no_guidance_and_half_the_rows(pipeline: Pipeline, monke
         return original(params, conditioning, *rest)
 
     monkeypatch.setattr(pipeline.programs, "step", counted)
-    one = latents(pipeline, "a star", guidance_scale=1.0)
-    none = latents(pipeline, "a star", guidance="none", guidance_scale=9.0)
+    one = latents(pipeline, "a star", guidance_scale=1.0, seed=0)
+    none = latents(pipeline, "a star", guidance="none", guidance_scale=9.0, seed=0)
     assert rows == [1] * 6
     np.testing.assert_array_equal(one, none)
-    near = latents(pipeline, "a star", guidance_scale=1.0 + 1e-6)
+    near = latents(pipeline, "a star", guidance_scale=1.0 + 1e-6, seed=0)
     assert rows[6:] == [2] * 3
     np.testing.assert_allclose(near, one, atol=1e-4)
 
@@ -123,16 +123,16 @@ def test_each_prompt_is_encoded_once(pipeline: Pipeline, monkeypatch) -> None:
 
 
 def test_a_solver_by_name_comes_near_to_many_small_steps(pipeline: Pipeline) -> None:
-    fine = latents(pipeline, "a star", num_inference_steps=400, time_grid="uniform")
+    fine = latents(pipeline, "a star", num_inference_steps=400, time_grid="uniform", seed=0)
     heun, euler = (
-        latents(pipeline, "a star", num_inference_steps=20, time_grid="uniform", solver=solver)
+        latents(pipeline, "a star", num_inference_steps=20, time_grid="uniform", solver=solver, seed=0)
         for solver in ("heun", "euler")
     )
     assert np.abs(heun - fine).mean() < 0.3 * np.abs(euler - fine).mean()
 
 
 def test_stream_yields_every_step_and_can_be_left(pipeline: Pipeline) -> None:
-    events = list(pipeline.stream([*PROMPTS, "a ring", "a cross"], batch_size=4))
+    events = list(pipeline.stream([*PROMPTS, "a ring", "a cross"], batch_size=4, seed=0))
     assert [(list(e.positions), e.step) for e in events] == [
         *(([0, 1, 2, 3], step) for step in (1, 2, 3)),
         *(([4], step) for step in (1, 2, 3)),
@@ -141,22 +141,105 @@ def test_stream_yields_every_step_and_can_be_left(pipeline: Pipeline) -> None:
     assert events[2].time == 1.0
     assert events[-1].images().shape == (1, 16, 16, 3)
     assert events[-1].latents.shape == (1, 4, 4, 48)
-    np.testing.assert_array_equal(events[2].images()[:3], pixels(pipeline, PROMPTS, batch_size=4))
+    np.testing.assert_array_equal(events[2].images()[:3], pixels(pipeline, PROMPTS, batch_size=4, seed=0))
     stream = pipeline.stream("a star")
     next(stream)
     stream.close()
 
 
-def test_callback_sees_steps_and_may_stop(pipeline: Pipeline) -> None:
+def test_callback_on_step_end_sees_steps_and_may_stop(pipeline: Pipeline) -> None:
     seen = []
-    pixels(pipeline, "a star", callback=lambda event: seen.append(event.step))
-    assert seen == [1, 2, 3]
 
-    def stop(event) -> None:
+    def look(given: Pipeline, step: int, time: float, named: dict) -> dict:
+        seen.append((given is pipeline, step, round(time, 2), named["latents"].shape))
+        return named
+
+    plain = latents(pipeline, "a star", seed=1)
+    np.testing.assert_array_equal(latents(pipeline, "a star", seed=1, callback_on_step_end=look), plain)
+    assert seen == [(True, step, time, (1, 4, 4, 48)) for step, time in ((0, 0.2), (1, 0.5), (2, 1.0))]
+
+    def stop(*given: object) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        pipeline("a star", callback=stop)
+        pipeline("a star", callback_on_step_end=stop)
+
+
+def test_callback_on_step_end_may_change_the_latents(pipeline: Pipeline) -> None:
+    def end_at_zero(given: Pipeline, step: int, time: float, named: dict) -> dict:
+        return {"latents": 0 * named["latents"]} if step == 2 else {}
+
+    assert not latents(pipeline, "a star", callback_on_step_end=end_at_zero).any()
+    zeroed = latents(
+        pipeline,
+        "a star",
+        seed=1,
+        callback_on_step_end=lambda p, step, t, n: {"latents": 0 * n["latents"]} if step == 0 else None,
+    )
+    assert np.abs(zeroed - latents(pipeline, "a star", seed=1)).max() > 0.1
+    for wrong in ({"latents": np.zeros((1, 2))}, {"x": 1}, 3):
+        with pytest.raises(UserError, match="callback_on_step_end"):
+            pipeline("a star", callback_on_step_end=lambda *given, wrong=wrong: wrong)
+
+
+def test_given_noise_and_given_embeds_are_used(pipeline: Pipeline) -> None:
+    plain = latents(pipeline, PROMPTS, seed=4, batch_size=4)
+    noise = np.stack(
+        [jax.random.normal(jax.random.fold_in(jax.random.key(4), k), (4, 4, 48)) for k in range(3)]
+    )
+    np.testing.assert_array_equal(latents(pipeline, PROMPTS, latents=noise, batch_size=4), plain)
+    embeds = pipeline.encode_prompt(PROMPTS)
+    assert embeds.captions[0].shape == (3, 12, 16)
+    np.testing.assert_allclose(
+        latents(pipeline, None, prompt_embeds=embeds, seed=4, batch_size=4), plain, atol=1e-5
+    )
+    for options, message in (
+        ({"latents": noise[:2]}, r"latents are float32 \(2, 4, 4, 48\); expected float32 \(3, 4, 4, 48\)"),
+        ({"latents": noise * np.nan}, "latents hold values that are not finite"),
+        ({"prompt_embeds": embeds}, "prompt_embeds take the place of a prompt"),
+    ):
+        with pytest.raises(UserError, match=message):
+            pipeline(PROMPTS, **options)
+
+
+def test_a_negative_prompt_takes_the_place_of_the_null_caption(pipeline: Pipeline) -> None:
+    plain = latents(pipeline, "a star", seed=1)
+    led_away = latents(pipeline, "a star", seed=1, negative_prompt="a ring")
+    assert np.abs(led_away - plain).max() > 1e-2
+    for null in ("", None):
+        np.testing.assert_array_equal(latents(pipeline, "a star", seed=1, negative_prompt=null), plain)
+    same = latents(pipeline, "a star", seed=1, negative_prompt="a star")
+    none = latents(pipeline, "a star", seed=1, guidance="none")
+    np.testing.assert_allclose(same, none, atol=1e-4)
+    mixed = latents(
+        pipeline, ["a star", "a star"], seed=1, first_index=0, negative_prompt=[None, "a ring"], batch_size=2
+    )
+    np.testing.assert_allclose(mixed[0], plain[0], atol=1e-4)
+    alone = latents(pipeline, "a star", seed=1, first_index=1, negative_prompt="a ring")
+    np.testing.assert_allclose(mixed[1], alone[0], atol=1e-4)
+    for options, message in (
+        ({"negative_prompt": ["a ring"]}, "negative_prompt: 1 texts for 2 prompts; give one per prompt"),
+        ({"negative_prompt": 3}, "negative_prompt must be text or one text per prompt, got 3"),
+        ({"negative_prompt": "a ring", "guidance_scale": 1}, "does not apply: there is no guidance"),
+        ({"negative_prompt": "a \0"}, "is a control character"),
+    ):
+        with pytest.raises(UserError, match=message):
+            pipeline.plan(["a star", "a cross"], **options)
+
+
+def test_seed_zero_is_a_seed_and_no_seed_is_drawn_and_reported(pipeline: Pipeline) -> None:
+    assert pipeline.plan("a star", seed=0).seed == 0
+    drawn = {pipeline.plan("a star").seed for _ in range(8)}
+    assert len(drawn) > 1
+    output = pipeline("a star", output_type="latent")
+    np.testing.assert_array_equal(output.images, latents(pipeline, "a star", seed=output.job.seed))
+
+
+def test_latents_that_are_not_finite_are_an_error_not_a_black_picture(pipeline: Pipeline) -> None:
+    params = jax.tree.map(lambda leaf: leaf * np.float32("nan"), pipeline.params)
+    broken = Pipeline(LoadedModel(pipeline.config, params, pipeline.metadata), programs=pipeline.programs)
+    with pytest.raises(UserError, match="image 0 of 'a star': its latents are not finite after 3 steps"):
+        broken("a star")
 
 
 def test_rewriter(pipeline: Pipeline) -> None:
@@ -167,7 +250,6 @@ def test_rewriter(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"prompt": ""}, "'' is empty"),
         ({"prompt": []}, "at least one"),
         ({"prompt": ["a star", 3]}, "must be text"),
         ({"prompt": "star " * 13}, "has 13 tokens, the hash encoder takes at most 12"),
@@ -179,8 +261,11 @@ def test_rewriter(pipeline: Pipeline) -> None:
         ({"width": 1000, "height": 20}, "height 20: use a positive multiple of 8"),
         ({"width": 0}, "width must be an integer of at least 1, got 0"),
         ({"height": 16.0}, "height must be an integer of at least 1, got 16.0"),
-        ({"guidance_scale": float("nan")}, "guidance_scale must be a finite number, got nan"),
-        ({"guidance_scale": "big"}, "guidance_scale must be a finite number, got 'big'"),
+        (
+            {"guidance_scale": float("nan")},
+            "guidance_scale must be a finite number from .*, got nan",
+        ),
+        ({"guidance_scale": "big"}, "guidance_scale must be a finite number from -1000 to 1000, got 'big'"),
         ({"guidance_rescale": 3.0}, "guidance_rescale must be a finite number from 0 to 1, got 3.0"),
         ({"shift": -1.0}, "shift must be a finite number of at least 0, got -1.0"),
         ({"shift": 0.3, "time_grid": "uniform"}, "Uniform has no shift"),
@@ -213,7 +298,7 @@ def test_unknown_sampling_metadata_is_refused(pipeline: Pipeline) -> None:
 def test_bfloat16(model_folder: Path, pipeline: Pipeline) -> None:
     half = Pipeline.from_pretrained(model_folder, dtype="bfloat16")
     assert half.config.compute_dtype == "bfloat16"
-    difference = np.abs(latents(half, "a star") - latents(pipeline, "a star"))
+    difference = np.abs(latents(half, "a star", seed=0) - latents(pipeline, "a star", seed=0))
     assert 0 < difference.max() < 0.5
 
 

@@ -8,13 +8,15 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from i1_hooks import CommandParser, UserError
+from i1_hooks.files import user_path, write_atomically
 
 from i1_sample.arguments import add_options, read_options
 from i1_sample.options import LoadOptions, SampleOptions
-from i1_sample.outputs import output_paths
+from i1_sample.outputs import plan_outputs
+from i1_sample.prompts import check_prompt, printable, read_prompts
 
 if TYPE_CHECKING:
     from i1_sample.job import Job, StepEvent
@@ -39,13 +41,32 @@ def build_parser() -> argparse.ArgumentParser:
     add("prompts", nargs="*", metavar="PROMPT", help="what to draw; several prompts give several pictures")
     add(
         "--prompts-file",
-        type=Path,
+        type=user_path,
         metavar="FILE",
-        help="one prompt per line, after those on the command line",
+        help="prompts after those on the command line: one per line, or `prompt` of a .jsonl or .csv",
     )
     add_options(parser, LoadOptions)
-    add("--output", "--outdir", type=Path, metavar="PATH", help="F.png (numbered for several), or a folder")
+    add(
+        "--output",
+        "--outdir",
+        metavar="PATH",
+        help="F.png (numbered for several), or a folder; a name that is taken gets a number",
+    )
+    add("--image", type=user_path, metavar="FILE", help="a picture to change, as much as --strength says")
+    add("--mask-image", type=user_path, metavar="FILE", help="white where --image is painted anew")
     add_options(parser, SampleOptions)
+    add(
+        "--resume",
+        action="store_true",
+        help="make the pictures that the folder --output lacks; its manifest.json refuses other settings",
+    )
+    add("--shard", metavar="I/N", help="with --resume: make part I of N, from 0; for several hosts")
+    add(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="of what is printed: lines for people, or one JSON object for programs (default: text)",
+    )
     add(
         "--compile-only",
         action="store_true",
@@ -53,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--model may also be a published size, such as i1-3b-1024",
     )
     add("--topology", metavar="T", help="TPU slice to compile for, such as v5p:2x2x1")
-    add("--json", type=Path, metavar="F", help="with --compile-only: write the report to this file")
+    add("--json", type=user_path, metavar="F", help="with --compile-only: write the report to this file")
     return parser
 
 
@@ -74,29 +95,77 @@ def main(argv: Sequence[str]) -> int:
         return _compile_only(arguments)
     if arguments.topology or arguments.json:
         parser.error("--topology and --json go with --compile-only")
-    prompts = [*arguments.prompts, *_read_prompts(arguments.prompts_file)]
+    prompts = [*arguments.prompts]
+    if arguments.prompts_file is not None:
+        prompts += read_prompts(arguments.prompts_file)
     if not prompts:
         parser.error("no prompt: give one in quotation marks, or a --prompts-file")
+    for prompt in prompts:
+        check_prompt(prompt)
     loading, sampling = read_options(LoadOptions, arguments), read_options(SampleOptions, arguments)
-    paths = output_paths(arguments.output, prompts, sampling.num_images_per_prompt)
+    if arguments.resume or arguments.shard:
+        return _bulk(arguments, prompts, loading, sampling)
+    outputs = plan_outputs(arguments.output, prompts, sampling.num_images_per_prompt)
 
     from i1_sample.pipeline import Pipeline
 
     pipeline = Pipeline.load(loading)
-    job = pipeline.plan(prompts, sampling)
+    job = pipeline.plan(prompts, sampling, image=arguments.image, mask_image=arguments.mask_image)
     from PIL import Image
 
-    from i1_sample.png import describe, save_png
+    from i1_sample.png import describe, png_bytes
 
-    with _progress(job) as advance:
-        for event in pipeline.run(job):
-            advance(event)
-            if event.is_last:
-                for position, pixels in zip(event.positions, event.images(), strict=True):
-                    save_png(paths[position], Image.fromarray(pixels), describe(pipeline, job, position))
-    for path in paths:
-        print(f"wrote {path}")
+    paths: list[Path] = []
+    try:
+        with _progress(job) as advance:
+            for event in pipeline.run(job):
+                advance(event)
+                if event.is_last:
+                    for position, pixels in zip(event.positions, event.images(), strict=True):
+                        record = describe(pipeline, job, position)
+                        paths.append(outputs.write(position, png_bytes(Image.fromarray(pixels), record)))
+    finally:
+        if arguments.format == "json":
+            print(json.dumps({"images": [_told(job, index, path) for index, path in enumerate(paths)]}))
+        for path in paths if arguments.format == "text" else ():
+            print(printable(f"wrote {path}"))
+    if sampling.seed is None and arguments.format == "text":
+        print(f"seed {job.seed}", file=sys.stderr)
     return 0
+
+
+def _bulk(
+    arguments: argparse.Namespace, prompts: Sequence[str], loading: LoadOptions, sampling: SampleOptions
+) -> int:
+    """Makes what a folder lacks, and says how much that was."""
+    if arguments.output is None or not arguments.resume:
+        raise UserError("--resume and --shard go together with --output FOLDER: name all that apply")
+    if arguments.image or arguments.mask_image:
+        raise UserError("--image and --mask-image do not go with --resume; leave them out")
+    from i1_sample.bulk import parse_shard, run_bulk
+    from i1_sample.pipeline import Pipeline
+
+    shard, folder = parse_shard(arguments.shard or "0/1"), user_path(arguments.output)
+    made = run_bulk(Pipeline.load(loading), prompts, sampling, folder, shard)
+    if arguments.format == "json":
+        print(json.dumps({"folder": str(folder), "made": [path.name for path in made]}))
+    else:
+        print(printable(f"wrote {len(made)} pictures into {folder}"))
+    return 0
+
+
+def _told(job: Job, position: int, path: Path) -> dict[str, Any]:
+    """Returns what a program that called the command needs to know about a picture."""
+    prompt = position // job.num_images_per_prompt
+    return {
+        "path": str(path),
+        "prompt": job.prompts[prompt],
+        "rewritten_prompt": job.rewritten_prompts[prompt],
+        "seed": job.seed,
+        "index": job.first_index + position,
+        "width": job.width,
+        "height": job.height,
+    }
 
 
 def _compile_only(arguments: argparse.Namespace) -> int:
@@ -124,7 +193,7 @@ def _compile_only(arguments: argparse.Namespace) -> int:
         width=options.width,
     )
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        write_atomically(arguments.json, json.dumps(report, indent=2) + "\n")
     memory, seconds = report["bytes_per_device"], report["estimated_seconds"]
     print(
         f"{loading.model} on one chip of {arguments.topology}, {settings.num_inference_steps} steps, batch "
@@ -135,26 +204,10 @@ def _compile_only(arguments: argparse.Namespace) -> int:
     return 0 if report["fits"] else 1
 
 
-def _read_prompts(path: Path | None) -> list[str]:
-    if path is None:
-        return []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise UserError(
-            f"--prompts-file {path}: {reason}; give a text file with one prompt per line"
-        ) from error
-    prompts = [line.strip() for line in lines if line.strip()]
-    if not prompts:
-        raise UserError(f"--prompts-file {path} holds no prompt; write one per line")
-    return prompts
-
-
 def _progress(job: Job) -> AbstractContextManager[Callable[[StepEvent], None]]:
     """Shows a bar on a terminal, and nothing elsewhere."""
     if not sys.stderr.isatty():
         return nullcontext(lambda _event: None)
     from i1_sample.progress import StepBar
 
-    return StepBar(job.num_images * job.settings.num_inference_steps)
+    return StepBar(job.num_images * job.num_steps)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from i1_hooks import UserError
 from i1_model.config import ModelConfig
-from i1_model.lora.factors import Adapter, merge
+from i1_model.lora.factors import Adapter, check_adapter, merge
 from i1_model.lora.files import read_lora
 from i1_model.lora.layers import find_layers
 
@@ -19,8 +20,18 @@ def read_loras(config: ModelConfig, settings: Sequence[LoraSetting]) -> list[tup
     Raises:
         UserError: for a file that is missing, damaged or of another model.
     """
-    modules = [layer.torch_name for layer in find_layers(config)] if settings else []
-    return [(read_lora(setting.path, modules).adapter, setting.scale) for setting in settings]
+    if not settings:
+        return []
+    layers = {layer.torch_name: layer for layer in find_layers(config)}
+    found = []
+    for setting in settings:
+        adapter = read_lora(setting.path, list(layers)).adapter
+        try:
+            check_adapter(layers, adapter)
+        except UserError as error:
+            raise UserError(f"{setting.path}: {error}") from error
+        found.append((adapter, setting.scale))
+    return found
 
 
 def merge_loras(config: ModelConfig, params: Any, adapters: Sequence[tuple[Adapter, float]]) -> Any:

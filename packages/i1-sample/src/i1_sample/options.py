@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, TypeVar, get_args
 
 from i1_hooks import UserError, unknown
+from i1_hooks.files import user_path
 from i1_model.sampling import Choice
 
 from i1_sample.guidances.base import GuidanceConfig
@@ -30,6 +31,9 @@ LoraChoice = Place | tuple[Place, float]
 """A path, `"path:scale"`, or both as a pair."""
 LARGEST_SEED = 2**32 - 1
 MOST_STEPS = 10_000
+SMALLEST_STRENGTH = 1e-4
+LARGEST_SCALE = 1000
+"""Of the guidance, in either direction; pictures are saturated long before."""
 
 RecordT = TypeVar("RecordT", "LoadOptions", "SampleOptions")
 
@@ -39,8 +43,8 @@ def _option(
     text: str,
     *flags: str,
     metavar: str | None = None,
-    low: int | None = None,
-    high: int | None = None,
+    low: float | None = None,
+    high: float | None = None,
     kind: str | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
@@ -151,11 +155,15 @@ class SampleOptions:
         height: of the pictures in pixels, a multiple of 16 for i1; None is the model's resolution.
         width: of the pictures in pixels. Positions are computed for the size, as for the aspect ratios of
             training.
+        negative_prompt: what pictures are led away from, one text for all prompts or one per prompt; None and
+            empty text are the model's null caption.
         num_inference_steps: number of solver steps.
+        strength: how much of a source image is changed, above 0 and at most 1; None is 0.8.
         guidance_scale: 1 is no guidance and half the work.
         guidance_rescale: phi of the guidance, 0 to 1.
         shift: of the time grid; 0 and 1 are none.
-        seed: of the noise; image k starts from `normal(fold_in(key(seed), k))`.
+        seed: of the noise; image k starts from `normal(fold_in(key(seed), k))`. None draws one, which the job
+            and the metadata report.
         num_images_per_prompt: pictures of each prompt.
         batch_size: rows per batch; changes speed and memory, not the pictures. None takes at most 8.
         first_index: k of the first image, to make later images of a series alone.
@@ -174,6 +182,12 @@ class SampleOptions:
     width: int | None = _option(
         None, "of the pictures (default: the resolution)", "--width", metavar="PX", low=1
     )
+    negative_prompt: str | tuple[str | None, ...] | None = _option(
+        None,
+        "what all pictures are led away from (default: the model's null caption)",
+        "--negative-prompt",
+        metavar="TEXT",
+    )
     num_inference_steps: int | None = _option(
         None,
         "steps of the solver (default: the model's)",
@@ -183,8 +197,23 @@ class SampleOptions:
         low=1,
         high=MOST_STEPS,
     )
+    strength: float | None = _option(
+        None,
+        "how much of --image is changed, above 0 to 1 (default: 0.8)",
+        "--strength",
+        metavar="S",
+        low=SMALLEST_STRENGTH,
+        high=1,
+    )
     guidance_scale: float | None = _option(
-        None, "1 is none (default: the model's)", "--guidance-scale", "--cfg-scale", "--cfg", metavar="W"
+        None,
+        "1 is none (default: the model's)",
+        "--guidance-scale",
+        "--cfg-scale",
+        "--cfg",
+        metavar="W",
+        low=-LARGEST_SCALE,
+        high=LARGEST_SCALE,
     )
     guidance_rescale: float | None = _option(
         None,
@@ -198,7 +227,9 @@ class SampleOptions:
     shift: float | None = _option(
         None, "of the time grid; 0 is none (default: the model's)", "--shift", metavar="S", low=0
     )
-    seed: int = _option(0, "of the noise (default: 0)", "--seed", metavar="N", low=0, high=LARGEST_SEED)
+    seed: int | None = _option(
+        None, "of the noise (default: a random one)", "--seed", metavar="N", low=0, high=LARGEST_SEED
+    )
     num_images_per_prompt: int = _option(
         1, "pictures per prompt (default: 1)", "--num-images", metavar="N", low=1
     )
@@ -271,11 +302,13 @@ class SampleKeywords(TypedDict, total=False):
 
     height: int | None
     width: int | None
+    negative_prompt: str | Sequence[str | None] | None
     num_inference_steps: int | None
+    strength: float | None
     guidance_scale: float | None
     guidance_rescale: float | None
     shift: float | None
-    seed: int
+    seed: int | None
     num_images_per_prompt: int
     batch_size: int | None
     first_index: int
@@ -313,7 +346,8 @@ def with_options(record: RecordT, keywords: Mapping[str, Any]) -> RecordT:
     for name in keywords:
         if name not in names:
             raise unknown("option", name, names)
-    return dataclasses.replace(record, **keywords)
+    given = {name: tuple(value) if isinstance(value, list) else value for name, value in keywords.items()}
+    return dataclasses.replace(record, **given)
 
 
 def parse_lora(choice: LoraChoice | LoraSetting) -> LoraSetting:
@@ -325,8 +359,8 @@ def parse_lora(choice: LoraChoice | LoraSetting) -> LoraSetting:
     if isinstance(choice, LoraSetting):
         return choice
     if isinstance(choice, tuple):
-        return LoraSetting(path=os.fspath(choice[0]), scale=float(choice[1]))
-    path = os.fspath(choice)
+        return LoraSetting(path=_expanded(choice[0]), scale=float(choice[1]))
+    path = _expanded(choice)
     before, colon, after = path.rpartition(":")
     if not colon or os.path.exists(path):  # noqa: PTH110  (a plain text as given)
         return LoraSetting(path=path)
@@ -337,6 +371,10 @@ def parse_lora(choice: LoraChoice | LoraSetting) -> LoraSetting:
             f"lora {path!r}: {after!r} is not a scale; write PATH or PATH:SCALE, as in style:0.8"
         ) from None
     return LoraSetting(path=before, scale=scale)
+
+
+def _expanded(path: Place) -> str:
+    return str(user_path(os.fspath(path)))
 
 
 def check_fields(record: LoadOptions | SampleOptions) -> None:
@@ -360,6 +398,12 @@ def check_fields(record: LoadOptions | SampleOptions) -> None:
         elif choices:
             if value not in choices:
                 raise unknown(field.name, str(value), choices)
+        elif written.startswith("str | tuple"):
+            texts = (value,) if isinstance(value, str) else value
+            if not isinstance(texts, tuple) or not all(
+                text is None or isinstance(text, str) for text in texts
+            ):
+                raise UserError(f"{field.name} must be text or one text per prompt, got {value!r}")
         elif written.startswith("str") and not isinstance(value, str):
             raise UserError(f"{field.name} must be text, got {value!r}")
 

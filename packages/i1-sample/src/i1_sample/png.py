@@ -6,15 +6,15 @@ import importlib.metadata
 import io
 import json
 import platform
-from pathlib import Path
 from typing import Any
 
-from i1_hooks import ComponentConfig, UserError, get_registry, to_dict
+from i1_hooks import ComponentConfig, get_registry, to_dict
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from i1_sample.job import Job
 from i1_sample.pipeline import Pipeline
+from i1_sample.prompts import printable
 
 _DISTRIBUTIONS = ("i1-sample", "i1-model", "i1-hooks", "jax", "jaxlib", "flax", "numpy", "pillow")
 
@@ -32,6 +32,7 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
     return {
         "prompt": job.prompts[prompt],
         "rewritten_prompt": job.rewritten_prompts[prompt],
+        "negative_prompt": job.negative_prompts[prompt] if job.negative_prompts else None,
         "seed": job.seed,
         "index": job.first_index + position,
         "width": job.width,
@@ -41,6 +42,7 @@ def describe(pipeline: Pipeline, job: Job, position: int) -> dict[str, Any]:
         "solver": _component(settings.solver),
         "time_grid": _component(settings.time_grid),
         "guidance": _component(settings.guidance),
+        "strength": None if job.source is None else job.source.strength,
         "preset": job.preset,
         "model": pipeline.name,
         "revision": pipeline.revision,
@@ -71,39 +73,21 @@ def parameters_text(record: dict[str, Any]) -> str:
         **({"Model hash": record["revision"][:10]} if record["revision"] else {}),
         "Version": f"i1-sample {record['versions']['i1-sample']}",
     }
-    return f"{record['rewritten_prompt']}\n" + ", ".join(f"{name}: {value}" for name, value in fields.items())
+    lines = [record["rewritten_prompt"]]
+    if record["negative_prompt"]:
+        lines.append(f"Negative prompt: {record['negative_prompt']}")
+    lines.append(", ".join(f"{name}: {value}" for name, value in fields.items()))
+    return "\n".join(lines)
 
 
-def save_png(path: Path, image: Image.Image, record: dict[str, Any]) -> None:
-    """Writes a PNG with the texts `parameters` and `i1` (the record as JSON); whole or not at all.
-
-    Raises:
-        UserError: when the file cannot be written.
-    """
+def png_bytes(image: Image.Image, record: dict[str, Any]) -> bytes:
+    """Returns a PNG with the texts `parameters` and `i1`, which is the record as JSON."""
     texts = PngInfo()
-    texts.add_text("parameters", parameters_text(record))
+    texts.add_text("parameters", printable(parameters_text(record)))
     texts.add_text("i1", json.dumps(record))
     data = io.BytesIO()
     image.save(data, "PNG", pnginfo=texts)
-    write_bytes(path, data.getvalue())
-
-
-def write_bytes(path: Path, data: bytes) -> None:
-    """Writes a file through a temporary neighbour, making its folder.
-
-    Raises:
-        UserError: when it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; choose another output") from error
-    finally:
-        if temporary.exists():
-            temporary.unlink()
+    return data.getvalue()
 
 
 def _component(config: ComponentConfig) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
+from i1_hooks.files import write_atomically
 from i1_model.checkpoints.folder import LoadedModel, load_model
 from i1_model.config import ModelConfig
 from i1_model.lora.folder import is_adapter
@@ -17,7 +18,6 @@ from PIL import Image, ImageDraw, ImageFont
 from i1_sample.loading import find_parts
 from i1_sample.options import LoadOptions
 from i1_sample.pipeline import Pipeline
-from i1_sample.png import write_bytes
 from i1_sample.programs import Programs
 
 _TEXT_SIZE = 11
@@ -42,7 +42,8 @@ def write_preview(path: Path, model: Path, prompts: Sequence[str]) -> None:
     images = pipeline(list(prompts), seed=0).images
     data = io.BytesIO()
     captioned_grid([image for image in images if isinstance(image, Image.Image)], prompts).save(data, "PNG")
-    write_bytes(path, data.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, data.getvalue())
 
 
 def _load_adapted(folder: Path) -> LoadedModel:

@@ -78,13 +78,22 @@ class Programs:
         """Embeds prompts, see `stages.encode_prompts`."""
         return stages.encode_prompts(self.text_encoders, encoder_params, tokens)
 
-    @compiled(3, 4)
+    @compiled(3, 4, 6)
     def condition(
-        self, params: Any, captions: list[jax.Array], masks: list[Any], guided: bool, size: tuple[int, int]
+        self,
+        params: Any,
+        captions: Sequence[jax.Array],
+        masks: Sequence[Any],
+        guided: bool,
+        size: tuple[int, int],
+        negatives: stages.Negatives | None = None,
+        lengths: tuple[int, ...] | None = None,
     ) -> Conditioning:
         """Adapts their embeddings, see `stages.condition_prompts`; `size` is that of the pictures."""
         denoiser = self._denoiser(params, self._latent_size(size))
-        return stages.condition_prompts(denoiser, captions, masks, guided=guided)
+        return stages.condition_prompts(
+            denoiser, captions, masks, guided=guided, negatives=negatives, lengths=lengths
+        )
 
     @compiled(tuned=False)
     def select(self, conditioning: Conditioning, rows: Any) -> Conditioning:
@@ -119,7 +128,17 @@ class Programs:
         return stages.advance(denoiser, flow, conditioning, x, carry, t, t_next, scale, solver, guidance)
 
     @compiled()
-    def decode(self, autoencoder_params: Any, latents: jax.Array) -> jax.Array:
+    def encode_image(self, autoencoder_params: Any, pixels: jax.Array) -> jax.Array:
+        """Turns pixels (B, H, W, 3) in [-1, 1] into latents, the mode of the autoencoder."""
+        return self.autoencoder.encode(autoencoder_params, pixels)
+
+    @compiled(tuned=False)
+    def mix(self, x: jax.Array, noise: jax.Array, clean: jax.Array, repaint: Any, t: Any) -> jax.Array:
+        """Keeps the source where it is not painted anew, see `stages.mix_source`."""
+        return stages.mix_source(self.config.flow, x, noise, clean, repaint, t)
+
+    @compiled()
+    def decode(self, autoencoder_params: Any, latents: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Turns latents into pixels, see `stages.decode_latents`."""
         return stages.decode_latents(self.autoencoder, autoencoder_params, latents)
 
@@ -185,6 +204,20 @@ class Programs:
 
             jax.eval_shape(attempt, self._shapes[1])
         return size
+
+    def check_noise(self, latents: Any, num_images: int, size: tuple[int, int]) -> np.ndarray:
+        """Returns given noise as float32.
+
+        Raises:
+            UserError: unless it is finite and has the shape of the latents of so many pictures.
+        """
+        shape = (num_images, *self._latent_size(size), self.config.autoencoder.channels)
+        noise = np.asarray(latents)
+        if noise.shape != shape or not np.issubdtype(noise.dtype, np.floating):
+            raise UserError(f"latents are {noise.dtype} {noise.shape}; expected float32 {shape}")
+        if not np.isfinite(noise).all():
+            raise UserError("latents hold values that are not finite; give finite noise")
+        return noise.astype(np.float32)
 
     def _latent_size(self, size: tuple[int, int]) -> tuple[int, int]:
         factor = self.config.autoencoder.factor

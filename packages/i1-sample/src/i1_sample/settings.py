@@ -52,9 +52,14 @@ def resolve_settings(defaults: SamplingDefaults, options: SampleOptions) -> Samp
             component lacks.
     """
     preset = PRESETS[options.preset] if options.preset is not None else Preset()
-    num_steps = _first(options.num_inference_steps, preset.num_inference_steps, defaults.num_inference_steps)
     solver = options.solver if options.solver is not None else preset.solver
     grid = choose(TimeGridConfig, options.time_grid, defaults.time_grid)
+    num_steps = _first(
+        options.num_inference_steps,
+        grid.fixed_num_steps,
+        preset.num_inference_steps,
+        defaults.num_inference_steps,
+    )
     combination = choose(GuidanceConfig, options.guidance, defaults.guidance)
     return SampleSettings(
         num_inference_steps=num_steps,

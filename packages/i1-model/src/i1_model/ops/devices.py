@@ -1,0 +1,30 @@
+"""The devices that jax finds."""
+
+from __future__ import annotations
+
+import os
+
+import jax
+from i1_hooks import UserError
+from i1_hooks.text import one_line
+
+_LONGEST_REASON = 300
+
+
+def find_devices() -> list[jax.Device]:
+    """Returns all devices of all hosts.
+
+    Raises:
+        UserError: when jax cannot use the platform that `JAX_PLATFORMS` names, or any at all.
+    """
+    try:
+        return jax.devices()
+    except RuntimeError as error:
+        reason = one_line(error)[:_LONGEST_REASON]
+        wanted = os.environ.get("JAX_PLATFORMS")
+        if wanted:
+            raise UserError(
+                f"JAX_PLATFORMS={wanted}: jax cannot use it ({reason}); install jax for it, as in "
+                "pip install 'jax[cuda12]', or unset JAX_PLATFORMS"
+            ) from error
+        raise UserError(f"jax finds no device that it can use ({reason})") from error
