@@ -122,7 +122,8 @@ def _run_batch(
         if source is not None and source.repaint is not None:
             x = programs.mix(x, noise, clean, source.repaint, times[step + 1])
         if step == settings.num_inference_steps - 1:
-            _require_finite(np.isfinite(np.asarray(x)).all(axis=(1, 2, 3)), positions, job, "latents")
+            finite = np.isfinite(np.asarray(x).reshape(size, -1))
+            _require_finite(np.asarray(finite.all(axis=1)), positions, job, "latents")
         done, num_steps = step + 1 - first, settings.num_inference_steps - first
         replaced = yield StepEvent(positions, done, num_steps, float(times[step + 1]), x, decode)
         if replaced is not None:

@@ -80,7 +80,7 @@ def prepare_source(
     repaint = None
     if mask is not None:
         cells = np.asarray(mask).reshape(height // factor, factor, width // factor, factor)
-        repaint = (cells >= _HALF).any(axis=(1, 3))
+        repaint = np.asarray((cells >= _HALF).any(axis=(1, 3)))
         if not repaint.any():
             raise UserError("mask_image is black everywhere: paint white what is to be painted anew")
     return SourceImage(

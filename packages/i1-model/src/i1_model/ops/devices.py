@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import jax
 from i1_hooks import UserError
@@ -11,7 +12,7 @@ from i1_hooks.text import one_line
 _LONGEST_REASON = 300
 
 
-def find_devices() -> list[jax.Device]:
+def find_devices() -> list[Any]:
     """Returns all devices of all hosts.
 
     Raises:
