@@ -21,7 +21,7 @@ from i1_sample import Pipeline
 from i1_sample.guidances.classifier_free import ClassifierFree
 from i1_sample.solvers.one_step import Euler
 from i1_sample.testing.models import TINY
-from i1_sample.time_grids.grids import Shifted
+from i1_sample.time_grids.grids import Shifted, Uniform
 
 PROMPTS = ["a red star", "two circles", 'the word "CAT"']
 
@@ -384,5 +384,7 @@ def test_presets_hold_where_nothing_is_given(pipeline: Pipeline) -> None:
     given = pipeline.plan("a star", preset="fast", num_inference_steps=5, solver="euler").settings
     assert (given.num_inference_steps, given.solver) == (5, Euler())
     assert type(pipeline.plan("a star").settings.solver) is Euler
-    with pytest.raises(UserError, match="unknown preset 'quick'; choices: fast"):
+    assert pipeline.plan("a star", preset="close").settings.time_grid == Uniform()
+    assert pipeline.plan("a star", preset="fast").settings.time_grid == Shifted(shift=0.5)
+    with pytest.raises(UserError, match="unknown preset 'quick'; choices: close, fast"):
         pipeline.plan("a star", preset="quick")

@@ -53,7 +53,8 @@ def resolve_settings(defaults: SamplingDefaults, options: SampleOptions) -> Samp
     """
     preset = PRESETS[options.preset] if options.preset is not None else Preset()
     solver = options.solver if options.solver is not None else preset.solver
-    grid = choose(TimeGridConfig, options.time_grid, defaults.time_grid)
+    time_grid = options.time_grid if options.time_grid is not None else preset.time_grid
+    grid = choose(TimeGridConfig, time_grid, defaults.time_grid)
     num_steps = _first(
         options.num_inference_steps,
         grid.fixed_num_steps,
