@@ -1,4 +1,4 @@
-"""Sampling, compiled for a chip that is not there."""
+"""Sampling, compiled for a TPU topology without the hardware."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def compile_sampling(
         topology: such as `v5p:2x2x1`.
         settings: number of steps, solver and guidance.
         batch_size: pictures at a time.
-        dtype: of activations; by default the model's.
-        resolution: likewise.
+        dtype: dtype of activations; by default the model's.
+        resolution: of the model in pixels; by default its own.
         height: of the pictures in pixels; by default the resolution.
-        width: likewise.
+        width: of the pictures in pixels; by default the resolution.
 
     Raises:
         UserError: for an unknown model or topology, a size that does not fit, or without libtpu.

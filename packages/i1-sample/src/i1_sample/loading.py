@@ -55,7 +55,7 @@ def find_parts(options: LoadOptions) -> Parts:
     The files of the frozen parts are checked here, so that damage is not found after hours of sampling.
 
     Raises:
-        UserError: when a part cannot be had, or does not fit the others.
+        UserError: when a part cannot be found, or does not fit the others.
     """
     path, snapshot = locate_model(options.model, options.resolution, options.revision)
     adapters, side = [], options.resolution

@@ -54,10 +54,10 @@ class Pipeline:
 
     Args:
         model: a loaded model.
-        name: what metadata calls it.
+        name: what metadata calls the model.
         revision: the commit of its repository, for metadata.
         revisions: the commits of all repositories that its parts come from, for metadata.
-        loras: what its parameters hold beside, for metadata.
+        loras: the LoRAs that its parameters include, for metadata.
         programs: compiled parts to share with another pipeline of the same configuration.
         load_params: reads the parameters where `model.params` is None.
         offload: whether text encoders are freed before denoising.
@@ -113,7 +113,7 @@ class Pipeline:
         how far each is read.
 
         Raises:
-            UserError: when there is no such model, its files do not fit, or a repository cannot be had.
+            UserError: when there is no such model, its files do not fit, or a repository cannot be fetched.
         """
         find_devices()
         parts = find_parts(options)
@@ -162,7 +162,7 @@ class Pipeline:
             output_type: Pillow images, uint8 pixels, or latents.
             callback_on_step_end: called after every step of every batch with this pipeline, the index of the
                 step, the time reached, and a dict with `latents` (b, h, w, C); a dict that it returns may
-                hold other latents to go on from. An exception that it raises stops the call.
+                hold other latents to continue from. An exception that it raises stops the call.
             **keywords: the fields of `SampleOptions`: size, steps, guidance, seed and so on.
 
         Raises:

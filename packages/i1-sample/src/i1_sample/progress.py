@@ -21,7 +21,7 @@ from i1_sample.job import StepEvent
 
 
 class StepBar:
-    """Counts image steps; the first takes longest, since it compiles unless the cache has the program.
+    """Counts the steps of all images. The first step takes longest where it has to be compiled.
 
     Args:
         total: images times steps.
@@ -44,7 +44,7 @@ class StepBar:
 
 @contextmanager
 def loading_bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Shows on a terminal how many bytes of a part are read; gives what is to be called, or None elsewhere.
+    """Shows on a terminal how many bytes of a part are read; yields the function to call, None elsewhere.
 
     A part without weights shows nothing.
 

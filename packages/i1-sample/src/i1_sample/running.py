@@ -30,7 +30,7 @@ def run_job(
         offload: whether all prompts are encoded first, and the text encoders freed then.
 
     Sends:
-        Latents (b, h, w, C) from which the batch goes on after the event, instead of its own.
+        Latents (b, h, w, C) from which the batch continues after the event, instead of its own.
 
     Raises:
         UserError: when latents or pixels are not finite.

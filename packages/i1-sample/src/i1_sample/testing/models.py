@@ -44,7 +44,7 @@ def write_tiny_model(folder: Path, seed: int = 0, **metadata: Any) -> Path:
     Args:
         folder: the model folder, made when absent.
         seed: of the weights.
-        **metadata: replaces or joins what the folder's `config.json` says beside the configuration.
+        **metadata: entries of the folder's `config.json` besides the configuration.
     """
     _, shapes = jax.eval_shape(lambda: nnx.split(init_denoiser(TINY, jax.random.key(0))))
     random = np.random.default_rng(seed)
