@@ -64,6 +64,7 @@ def test_records_survive_json():
         (LoadOptions, {"offload": 1}, "offload must be true or false, got 1"),
         (LoadOptions, {"vae_tile": 0}, "vae_tile must be an integer of at least 1, got 0"),
         (LoadOptions, {"model": 3}, "model must be text, got 3"),
+        (LoadOptions, {"sharding": "data"}, "sharding must be a function of an array's path and shape"),
     ],
 )
 def test_what_does_not_fit_is_refused(record, keywords, message):

@@ -141,7 +141,7 @@ class LoadOptions:
     offload: bool = _option(
         False, "free the text encoder before the denoiser is loaded: least memory", "--offload"
     )
-    sharding: Callable[[str, tuple[int, ...]], Any] | None = _option(None, "where each array goes")
+    sharding: Any = _option(None, "where each array goes")
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -393,6 +393,10 @@ def check_fields(record: LoadOptions | SampleOptions) -> None:
             check_integer(field.name, value, low, high)
         elif written.startswith("float"):
             _check_number(field.name, value, low, high)
+        elif written == "Any":
+            if not (value is None or callable(value)):
+                expected = "a function of an array's path and shape"
+                raise UserError(f"{field.name} must be {expected}, got {value!r}")
         elif written.startswith("bool"):
             if not isinstance(value, bool):
                 raise UserError(f"{field.name} must be true or false, got {value!r}")

@@ -56,7 +56,7 @@ def _type_name(written: str, kind: str | None) -> str:
     if kind is not None:
         return "component"
     first = written.split(" ")[0].split("[")[0]
-    names = {"int": "integer", "float": "number", "bool": "boolean", "tuple": "array", "Callable": "function"}
+    names = {"int": "integer", "float": "number", "bool": "boolean", "tuple": "array", "Any": "function"}
     return names.get(first, "string")
 
 
