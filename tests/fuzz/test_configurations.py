@@ -19,23 +19,29 @@ from i1_model.denoiser import init_denoiser
 from i1_train.config import TrainConfig
 from mutations import Format, fuzz
 
-REQUIRED = {str: "x", int: 1, float: 0.5, bool: False}
-"""Values for fields without a default, by type."""
+REQUIRED = ({str: "x", int: 1, float: 1.0, bool: False}, {str: "x", int: 2, float: 0.5, bool: False})
+"""Values for fields without a default, by type; the first that a component takes are used."""
 
 VALID: dict[str, str] = {}
 """The texts of the valid files, which are read once."""
 
 
 def example(config_class: type) -> ComponentConfig:
-    """Returns a component of a class, with any values where it has no defaults."""
-    absent = {
-        field.name: REQUIRED.get(field_types(config_class)[field.name], ())
+    """Returns a component of a class, with values that it takes where it has no defaults."""
+    absent = [
+        field.name
         for field in dataclasses.fields(config_class)
         if field.init
         and field.default is dataclasses.MISSING
         and field.default_factory is dataclasses.MISSING
-    }
-    return config_class(**absent)
+    ]
+    refused = []
+    for values in REQUIRED:
+        try:
+            return config_class(**{name: values.get(field_types(config_class)[name], ()) for name in absent})
+        except UserError as error:
+            refused.append(error)
+    raise AssertionError(f"no example of {config_class.__name__} was taken: {refused}")
 
 
 def damaged(folder: Path) -> Iterator[tuple[str, str]]:

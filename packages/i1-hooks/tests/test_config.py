@@ -321,6 +321,20 @@ def test_odd_text_of_assignments_gives_a_value_or_one_short_line(path):
         assert len(refusal(lambda text=text: override(RUN, [f"{path}={text}"]))) < 1000
 
 
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"a": [1, float("nan")]}, "anything.a.1: expected a finite number, got NaN"),
+        ([[-float("inf")]], "anything.0.0: expected a finite number, got -Infinity"),
+        ({"b": 2**63}, "anything.b: expected an integer of 64 bits"),
+        ({"c": b"x"}, "anything.c: expected data that JSON can hold"),
+    ],
+)
+def test_free_data_holds_what_json_can_hold(data, message):
+    with pytest.raises(UserError, match=message):
+        from_dict(Run, {"name": "r", "anything": data})
+
+
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, HUGE], ids=["above", "below", "huge"])
 def test_integers_have_64_bits(value):
     with pytest.raises(UserError, match="steps: expected an integer of 64 bits, got"):

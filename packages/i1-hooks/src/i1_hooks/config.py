@@ -75,7 +75,7 @@ def from_dict(annotation: object, data: object, path: str = "", registry: Regist
     registry = registry or get_registry()
     origin = typing.get_origin(annotation)
     if annotation is Any:
-        return data
+        return _from_any(data, path)
     if annotation is type(None):
         return _from_none(data, path)
     if origin in (Union, types.UnionType):
@@ -115,6 +115,19 @@ def _shown(data: object) -> str:
 def _from_none(data: object, path: str) -> None:
     if data is not None:
         raise _mismatch(path, "null", data)
+
+
+def _from_any(data: object, path: str) -> object:
+    """Returns data as it is when JSON can hold it."""
+    if isinstance(data, Mapping):
+        return {key: _from_any(value, join(path, key)) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_from_any(item, join(path, str(index))) for index, item in enumerate(data)]
+    if data is None or type(data) in (bool, str):
+        return data
+    if type(data) in (int, float):
+        return _from_scalar(type(data), data, path)
+    raise _mismatch(path, "data that JSON can hold", data)
 
 
 def _from_union(annotation: object, data: object, path: str, registry: Registry) -> object:
