@@ -22,6 +22,7 @@ FORBIDDEN = {
     "i1-bench": {"jax", "flax", "torch", "i1_model", "i1_data", "i1_train"},
     "i1-model": TRAINING,
     "i1-sample": TRAINING,
+    "i1-server": TRAINING,
     "i1-train": {"torch", "i1_sample", "i1_bench"},
 }
 
@@ -77,7 +78,7 @@ def run_commands(distribution: str) -> None:
 
 def imported_by_flax(distribution: str) -> set[str]:
     """Returns the packages that flax imports by itself: it needs some that i1 does without."""
-    if distribution not in ("i1-model", "i1-sample"):
+    if distribution not in ("i1-model", "i1-sample", "i1-server"):
         return set()
     code = "import sys, flax.nnx; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

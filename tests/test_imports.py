@@ -7,7 +7,7 @@ import pytest
 from i1_hooks import get_registry
 from i1_hooks.testing import HEAVY, check_import
 
-PACKAGES = ("i1_hooks", "i1_model", "i1_data", "i1_train", "i1_sample", "i1_bench", "i1_study")
+PACKAGES = ("i1_hooks", "i1_model", "i1_data", "i1_train", "i1_sample", "i1_server", "i1_bench", "i1_study")
 
 
 @pytest.mark.parametrize("package", PACKAGES)

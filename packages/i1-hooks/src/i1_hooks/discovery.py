@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 ENTRY_POINT_GROUP = "i1"
 
-OWN = ("hooks", "model", "data", "scenes", "train", "sample", "bench", "study")
+OWN = ("hooks", "model", "data", "scenes", "train", "sample", "server", "bench", "study")
 """The packages of i1 itself; a distribution is called `i1-` and one of these."""
 
 
