@@ -28,7 +28,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,8 @@ from i1_hooks import UserError
 
 _SHOWN = 5
 """Failures that a message shows."""
+_TRIES = 10
+"""How often damage that changes nothing is tried again."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +93,12 @@ def mutate_json(value: Any, rng: random.Random) -> Any:
 
 
 def fuzz(module: str, name: str, *, inputs: int, seed: int, first: int = 0) -> None:
-    """Reads damaged inputs of a format in a process of its own.
+    """Reads damaged inputs of a format, or of several one after another, in a process of its own.
 
     Args:
         module: path of the module whose `FORMATS` has the format.
-        name: of the format.
-        inputs: how many.
+        name: of the format, or several with commas between them.
+        inputs: how many of each.
         seed: which.
         first: number of the first input.
 
@@ -115,8 +118,10 @@ def fuzz(module: str, name: str, *, inputs: int, seed: int, first: int = 0) -> N
         report = "\n".join(ended.stderr.splitlines()[-40:])
         raise AssertionError(f"{name}: the process ended with {ended.returncode} at input {last}:\n{report}")
     shown = "\n".join(f"input {line['number']}: {line['failure']}" for line in failures[:_SHOWN])
-    assert not failures, f"{name}, seed {seed}: {len(failures)} of {inputs} inputs failed:\n{shown}"
-    assert any("done" in line for line in lines), f"{name}: the process did not say that it was done"
+    names = name.split(",")
+    of_each = f"{inputs} inputs" + (" of each" if len(names) > 1 else "")
+    assert not failures, f"{name}, seed {seed}: {len(failures)} of {of_each} failed:\n{shown}"
+    assert [line["done"] for line in lines if "done" in line] == names, f"{name}: the process stopped early"
 
 
 def _flip(data: bytes, rng: random.Random) -> bytes:
@@ -255,10 +260,14 @@ def _damage(folder: Path, patterns: tuple[str, ...], rng: random.Random) -> None
     files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
     path = rng.choice(files)
     data = path.read_bytes()
-    if path.suffix == ".json" and rng.random() < 0.7:
-        damaged = json.dumps(mutate_json(json.loads(data), rng)).encode()
-    else:
-        damaged = mutate(data, rng)
+    damaged = data
+    for _ in range(_TRIES):
+        if path.suffix == ".json" and rng.random() < 0.7:
+            damaged = json.dumps(mutate_json(json.loads(data), rng)).encode()
+        else:
+            damaged = mutate(data, rng)
+        if damaged != data:
+            break
     path.write_bytes(damaged)
 
 
@@ -272,39 +281,52 @@ def _formats(module: str) -> Mapping[str, Format]:
     return loaded.FORMATS
 
 
-def _limit_memory(megabytes: int) -> None:
+@contextmanager
+def _limited_memory(megabytes: int) -> Iterator[None]:
+    """Limits the address space to what it is and so much more; elsewhere than on Linux nothing is limited."""
+    if sys.platform != "linux":
+        yield
+        return
+    before, hard = resource.getrlimit(resource.RLIMIT_AS)
     pages = int(Path("/proc/self/statm").read_text().split()[0])
-    size = pages * resource.getpagesize() + megabytes * 2**20
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + megabytes * 2**20, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (before, hard))
 
 
-def _read_all(format_: Format, folder: Path, *, inputs: int, seed: int, first: int) -> None:
+def _read_all(name: str, format_: Format, folder: Path, *, inputs: int, seed: int, first: int) -> None:
     valid = folder / "valid"
-    valid.mkdir()
+    valid.mkdir(parents=True)
     format_.make(valid)
     format_.read(valid)
-    if sys.platform == "linux":
-        _limit_memory(format_.megabytes)
+    with _limited_memory(format_.megabytes):
+        _read_damaged(name, format_, valid, inputs=inputs, seed=seed, first=first)
+    print(json.dumps({"done": name}), flush=True)
+
+
+def _read_damaged(name: str, format_: Format, valid: Path, *, inputs: int, seed: int, first: int) -> None:
     for number in range(first, first + inputs):
-        place = folder / "input"
+        place = valid.parent / "input"
         shutil.copytree(valid, place)
         _damage(place, format_.mutated, random.Random(f"{seed} {number}"))
-        print(json.dumps({"reading": number}), flush=True)
+        label = f"{number} of {name}"
+        print(json.dumps({"reading": label}), flush=True)
         faulthandler.dump_traceback_later(format_.seconds, exit=True)
         try:
             format_.read(place)
         except UserError as error:
             if "\n" in str(error):
-                print(json.dumps({"number": number, "failure": f"more than one line: {error}"}), flush=True)
+                print(json.dumps({"number": label, "failure": f"more than one line: {error}"}), flush=True)
         except BaseException as error:
             frames = traceback.extract_tb(error.__traceback__)[-1:]
             where = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in frames)
             text = f"{type(error).__name__}{where}: {str(error)[:300]}"
-            print(json.dumps({"number": number, "failure": text}), flush=True)
+            print(json.dumps({"number": label, "failure": text}), flush=True)
         finally:
             faulthandler.cancel_dump_traceback_later()
         shutil.rmtree(place)
-    print(json.dumps({"done": inputs}), flush=True)
 
 
 def main() -> None:
@@ -317,14 +339,11 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0)
     arguments = parser.parse_args()
     sys.path.append(str(Path(__file__).parent))
+    formats = _formats(arguments.module)
+    which = {"inputs": arguments.inputs, "seed": arguments.seed, "first": arguments.first}
     with tempfile.TemporaryDirectory() as folder:
-        _read_all(
-            _formats(arguments.module)[arguments.name],
-            Path(folder),
-            inputs=arguments.inputs,
-            seed=arguments.seed,
-            first=arguments.first,
-        )
+        for number, name in enumerate(arguments.name.split(",")):
+            _read_all(name, formats[name], Path(folder) / str(number), **which)
 
 
 if __name__ == "__main__":

@@ -71,11 +71,14 @@ def test_success_and_errors_for_users_are_fine():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("talkative", r"input 0: more than one line: a\.txt"),
-        ("careless", r"\d+ of 100 inputs failed:\ninput \d+: UnicodeDecodeError at test_mutations\.py:\d+: "),
-        ("greedy", r"\d+ of 100 inputs failed:\ninput 0: MemoryError"),
-        ("slow", r"the process ended with 1 at input 0:\nTimeout"),
-        ("fatal", r"the process ended with -6 at input 0:"),
+        ("talkative", r"input 0 of talkative: more than one line: a\.txt"),
+        (
+            "careless",
+            r"\d+ of 100 inputs failed:\ninput \d+ of careless: UnicodeDecodeError at test_mutations\.",
+        ),
+        ("greedy", r"\d+ of 100 inputs failed:\ninput 0 of greedy: MemoryError"),
+        ("slow", r"the process ended with 1 at input 0 of slow:\nTimeout"),
+        ("fatal", r"the process ended with -6 at input 0 of fatal:"),
     ],
 )
 def test_everything_else_is_named(name: str, message: str):

@@ -12,13 +12,14 @@ import pytest
 from flax import nnx
 from i1_model.adapters import TransformerAdapter
 from i1_model.arrays.lazy import LazyArray
-from i1_model.arrays.safetensors_writer import write_sharded
+from i1_model.arrays.safetensors_writer import SHARD_BYTES, split_shards, write_safetensors
 from i1_model.arrays.torch_writer import write_torch
+from i1_model.arrays.trees import flatten
 from i1_model.autoencoders.flux import Flux2Autoencoder, Flux2KL
 from i1_model.autoencoders.kl import KLSizes
 from i1_model.backbones import DualStream
 from i1_model.checkpoints.diffusers_folder import released_config
-from i1_model.checkpoints.names import flatten, to_released
+from i1_model.checkpoints.names import to_released
 from i1_model.checkpoints.torch_names import rope_tables, to_torch_names
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
@@ -68,7 +69,20 @@ def model_arrays(config: ModelConfig = CONFIG) -> dict[str, LazyArray]:
 def write_published(path: Path, config: ModelConfig = CONFIG) -> None:
     """Writes a `.pt` as it is released: the sizes and the state, nothing of ours."""
     state = {**to_torch_names(model_arrays(config)), **rope_tables(config)}
-    write_torch(path, {"config": released_config(config)}, state, "model", lambda count: None)
+    with path.open("wb") as file:
+        write_torch(file, {"config": released_config(config)}, state, "model")
+
+
+def write_sharded(
+    folder: Path, stem: str, arrays: dict[str, LazyArray], shard_bytes: int = SHARD_BYTES
+) -> None:
+    """Writes arrays as safetensors files with an index."""
+    files, index = split_shards(stem, arrays, shard_bytes=shard_bytes)
+    for name, shard in files.items():
+        with (folder / name).open("wb") as file:
+            write_safetensors(file, shard, {})
+    if index is not None:
+        (folder / f"{stem}.safetensors.index.json").write_text(index)
 
 
 def write_encoder(folder: Path, config: T5GemmaEncoder = TEXT, shard_bytes: int = 4000) -> Path:
@@ -78,7 +92,7 @@ def write_encoder(folder: Path, config: T5GemmaEncoder = TEXT, shard_bytes: int 
     names = {f"model.encoder.{name}": leaf.shape for leaf in leaves for name in leaf.names()}
     arrays = {name: random_array(random, name, shape) for name, shape in names.items()}
     arrays["lm_head.weight"] = LazyArray.of(np.zeros((2, 2), np.float32))
-    write_sharded(folder, "model", arrays, {}, lambda count: None, shard_bytes=shard_bytes)
+    write_sharded(folder, "model", arrays, shard_bytes)
     encoder = {
         "hidden_activation": "gelu_pytorch_tanh",
         "hidden_size": config.width,
@@ -119,7 +133,7 @@ def write_vae(folder: Path, sizes: KLSizes = SIZES) -> Path:
         name = path.replace("/", ".")
         shape = tuple(leaf.shape[axis] for axis in axes.get(len(leaf.shape), (0,)))
         arrays[name] = random_array(random, name, shape)
-    write_sharded(folder, "diffusion_pytorch_model", arrays, {}, lambda count: None)
+    write_sharded(folder, "diffusion_pytorch_model", arrays)
     (folder / "config.json").write_text(json.dumps(dataclasses.asdict(sizes)))
     return folder
 

@@ -16,8 +16,8 @@ import small_runs as runs
 from i1_data.scenes.source import Scenes
 from i1_hooks import Registry, UserError, from_json, hookimpl, to_dict, use_registry
 from i1_hooks.registry import installed_plugins, make_registry
+from i1_model.arrays.trees import flatten
 from i1_model.checkpoints.folder import load_model
-from i1_model.checkpoints.names import flatten
 from i1_train.checkpoints.manifest import verify
 from i1_train.cli import main
 from i1_train.config import TrainConfig

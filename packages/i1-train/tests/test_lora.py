@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from flax import nnx
 from i1_hooks import UserError
+from i1_model.arrays.trees import flatten
 from i1_model.checkpoints.folder import load_model, save_model
-from i1_model.checkpoints.names import flatten, to_released
+from i1_model.checkpoints.names import to_released
 from i1_model.denoiser import init_denoiser
 from i1_model.lora.factors import merge
 from i1_model.lora.folder import load_adapter

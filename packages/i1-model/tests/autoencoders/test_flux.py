@@ -13,10 +13,10 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 from i1_hooks import UserError, from_dict, to_dict
+from i1_model.arrays.trees import flatten
 from i1_model.autoencoders import Autoencoder, AutoencoderConfig
 from i1_model.autoencoders.flux import Flux2Autoencoder, Flux2KL, FluxAutoencoder, FluxKL, pack, unpack
 from i1_model.autoencoders.kl import KLSizes
-from i1_model.checkpoints.names import flatten
 from model_goldens import FOLDER, QUICK
 
 FOLDERS = sorted(path.parent for path in FOLDER.glob("vae_*/io.npz"))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 from i1_model.arrays.lazy import LazyArray
+from i1_model.arrays.trees import flatten
 from i1_model.autoencoders.flux import Flux2Autoencoder, FluxAutoencoder
 from i1_model.autoencoders.qwen_image import QwenImageAutoencoder
-from i1_model.checkpoints.names import flatten
 from model_goldens import QUICK
 
 torch = pytest.importorskip("torch", reason="needs the extra torch", exc_type=ImportError)

@@ -10,9 +10,9 @@ import pytest
 import safetensors.numpy
 from flax import nnx
 from i1_hooks import UserError, from_dict, to_dict
+from i1_model.arrays.trees import flatten
 from i1_model.autoencoders import Autoencoder, AutoencoderConfig
 from i1_model.autoencoders.qwen_image import QwenImageAutoencoder, QwenImageNetwork, QwenImageSizes
-from i1_model.checkpoints.names import flatten
 from model_goldens import FOLDER, QUICK
 
 SIZES = QwenImageSizes(

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 from i1_hooks.cli import main
-from i1_model.arrays import atomic
+from i1_model.conversion import destination
 from i1_model.conversion.convert import convert
 from model_goldens import FOLDER
 
@@ -98,5 +98,5 @@ def test_folders(hub: Path, name: str, damage, message: str, tmp_path: Path, cap
 
 
 def test_a_full_disk(hub: Path, tmp_path: Path, capsys, monkeypatch):
-    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+    monkeypatch.setattr(destination.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
     assert "no room for" in refused(hub, tmp_path, capsys)

@@ -16,7 +16,6 @@ from flax import nnx
 from i1_hooks import UserError
 from i1_hooks.cli import main
 from i1_model.adapters import MLPAdapter, TransformerAdapter
-from i1_model.arrays import atomic
 from i1_model.arrays.archive import Archive
 from i1_model.arrays.torch_zip import read_torch_zip
 from i1_model.autoencoders.patch import PatchAutoencoder
@@ -25,6 +24,7 @@ from i1_model.checkpoints.folder import load_model, save_model
 from i1_model.checkpoints.names import from_released, to_released
 from i1_model.checkpoints.stored import open_stored
 from i1_model.config import ModelConfig
+from i1_model.conversion import destination
 from i1_model.conversion.convert import convert
 from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
@@ -217,12 +217,12 @@ def test_bad_destinations(model: Path, tmp_path: Path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*file/new: "):
         convert(model, tmp_path / "file" / "new", "i1")
-    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
+    monkeypatch.setattr(destination.shutil, "disk_usage", lambda path: SimpleNamespace(free=2_000_000))
     with open_stored(NPZ) as stored:
         size = sum(array.nbytes for array in stored.arrays.values())
     assert size < 900_000
     convert(NPZ, tmp_path / "fits", "i1")
-    monkeypatch.setattr(atomic.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
+    monkeypatch.setattr(destination.shutil, "disk_usage", lambda path: SimpleNamespace(free=1_000_000))
     with pytest.raises(UserError, match=r"no room for .*: it takes 0\.00 GB, 0\.00 GB are free"):
         convert(NPZ, tmp_path / "new", "i1")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "fits"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from i1_hooks import UserError
 from i1_model.config import ModelConfig
-from i1_model.lora.factors import Adapter, check_adapter, merge
-from i1_model.lora.files import read_lora
-from i1_model.lora.layers import find_layers
+from i1_model.lora.factors import Adapter, merge
+from i1_model.lora.files import read_lora_for
 
 from i1_sample.options import LoraSetting
 
@@ -20,18 +18,7 @@ def read_loras(config: ModelConfig, settings: Sequence[LoraSetting]) -> list[tup
     Raises:
         UserError: for a file that is missing, damaged or of another model.
     """
-    if not settings:
-        return []
-    layers = {layer.torch_name: layer for layer in find_layers(config)}
-    found = []
-    for setting in settings:
-        adapter = read_lora(setting.path, list(layers)).adapter
-        try:
-            check_adapter(layers, adapter)
-        except UserError as error:
-            raise UserError(f"{setting.path}: {error}") from error
-        found.append((adapter, setting.scale))
-    return found
+    return [(read_lora_for(config, setting.path).adapter, setting.scale) for setting in settings]
 
 
 def merge_loras(config: ModelConfig, params: Any, adapters: Sequence[tuple[Adapter, float]]) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 from flax import nnx
-from i1_model.checkpoints.names import flatten
+from i1_model.arrays.trees import flatten
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
 

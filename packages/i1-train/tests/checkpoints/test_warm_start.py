@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import small_runs as runs
 from i1_hooks import UserError
+from i1_model.arrays.trees import flatten
 from i1_model.checkpoints.folder import load_model, save_model
-from i1_model.checkpoints.names import flatten, to_released
+from i1_model.checkpoints.names import to_released
 from i1_train.checkpoints.weights import find_weights, read_weights
 from i1_train.parts import build_parts
 

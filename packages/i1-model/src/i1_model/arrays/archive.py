@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 import os
+import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn
 
 import numpy as np
 from i1_hooks import UserError
+from i1_hooks.text import one_line
 
 from i1_model.arrays import reading
 
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+LARGEST_RATIO = 100
+"""How many times its own size an archive may expand to, beyond `SMALL_BYTES`."""
+SMALL_BYTES = 2**28
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+)
+"""What `zipfile` raises for files that are not whole archives; a member's name may be no text."""
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _REST = 2**20
 _END, _END_BYTES = b"PK\x05\x06", 22
 """Signature and size, without its comment, of the record that ends every zip archive."""
@@ -27,20 +46,19 @@ class Archive:
         path: the file.
 
     Raises:
-        UserError: when it cannot be read or is not a whole zip archive.
+        UserError: when it cannot be read, is not a whole zip archive, has two entries of one name, or expands
+            to far more than any checkpoint does.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        try:
+        with self.reading():
             self._zip = zipfile.ZipFile(self.path)
-        except OSError as error:
-            raise UserError(f"cannot read {self.path}: {error.strerror or error}") from error
-        except _DAMAGE as error:
-            self.damaged(error)
-        self.names = frozenset(self._zip.namelist())
-        if not self._ends_with_directory():
-            self.damaged("bytes follow its end")
+        try:
+            self._check()
+        except BaseException:
+            self._zip.close()
+            raise
 
     def __enter__(self) -> Archive:
         """Returns itself."""
@@ -55,22 +73,38 @@ class Archive:
         """Closes the file."""
         self._zip.close()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The entries."""
+        return frozenset(self._zip.NameToInfo)
+
     def size(self, name: str) -> int:
         """Returns the size of an entry in bytes."""
         return self._zip.getinfo(name).file_size
 
-    def open(self, name: str) -> IO[bytes]:
-        """Opens an entry for reading from its start.
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turns whatever reading a damaged archive raises into one line.
 
         Raises:
-            UserError: when its header is damaged.
+            UserError: naming the file.
         """
         try:
-            return self._zip.open(name)
-        except (OSError, *_DAMAGE) as error:
+            yield
+        except UserError:
+            raise
+        except OSError as error:
+            raise UserError(f"cannot read {self.path}: {error.strerror or one_line(error)}") from error
+        except _DAMAGE as error:
             self.damaged(error)
 
-    def fill(self, name: str, stored: np.dtype[Any], out: np.ndarray, *, skip: int = 0) -> None:
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        """Opens an entry at its start; errors inside the `with` block are those of `reading`."""
+        with self.reading(), self._zip.open(name) as file:
+            yield file
+
+    def fill(self, name: str, stored: np.dtype, out: np.ndarray, *, skip: int = 0) -> None:
         """Reads an array from an entry, whose checksum is verified.
 
         Args:
@@ -83,35 +117,46 @@ class Archive:
             UserError: when the bytes are damaged or too few.
         """
         with self.open(name) as file:
-            try:
-                file.read(skip)
-                if not reading.fill(file, stored, out):
-                    self.damaged(f"entry {name} is too short")
-                while file.read(_REST):
-                    pass
-            except (OSError, *_DAMAGE) as error:
-                self.damaged(error)
+            file.read(skip)
+            if not reading.fill(file, stored, out):
+                self.damaged(f"entry {name} is too short")
+            while file.read(_REST):
+                pass
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, limit: int) -> bytes:
         """Returns an entry's bytes.
 
         Raises:
-            UserError: when the archive has no such entry, or its bytes are damaged.
+            UserError: when there is no such entry, it is larger than `limit`, or its bytes are damaged.
         """
         if name not in self.names:
             raise UserError(f"{self.path} lacks its entry {name}: download or copy it again")
-        try:
-            return self._zip.read(name)
-        except (OSError, *_DAMAGE) as error:
-            self.damaged(error)
-
-    def _ends_with_directory(self) -> bool:
-        with self.path.open("rb") as file:
-            file.seek(-_END_BYTES - len(self._zip.comment), os.SEEK_END)
-            return file.read(len(_END)) == _END
+        if self.size(name) > limit:
+            self.damaged(f"entry {name} has {self.size(name):,} bytes, more than {limit:,}")
+        with self.open(name) as file:
+            return file.read()
 
     def damaged(self, error: BaseException | str) -> NoReturn:
         """Raises the UserError of a damaged file."""
         raise UserError(
-            f"{self.path} is truncated, corrupted or not a checkpoint ({error}): download or copy it again"
+            f"{self.path} is truncated, corrupted or not a checkpoint ({one_line(error)}): "
+            "download or copy it again"
         ) from (error if isinstance(error, BaseException) else None)
+
+    def _check(self) -> None:
+        entries = self._zip.infolist()
+        if len(entries) != len(self._zip.NameToInfo):
+            self.damaged("two entries have one name")
+        for entry in entries:
+            if entry.compress_type not in _METHODS:
+                self.damaged(f"entry {entry.filename} is neither stored nor deflated")
+        expanded, size = sum(entry.file_size for entry in entries), self.path.stat().st_size
+        if expanded > max(SMALL_BYTES, LARGEST_RATIO * size):
+            self.damaged(f"it expands from {size:,} to {expanded:,} bytes")
+        if not self._ends_with_directory():
+            self.damaged("bytes follow its end")
+
+    def _ends_with_directory(self) -> bool:
+        with self.reading(), self.path.open("rb") as file:
+            file.seek(-_END_BYTES - len(self._zip.comment), os.SEEK_END)
+            return file.read(len(_END)) == _END

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
+
+from i1_model.arrays.finite import check_finite
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LazyArray:
-    """An array that `copy_to` or `np.asarray` reads, once per call.
+    """An array that `copy_to` or `np.asarray` reads, once per call; what is read is checked to be finite.
 
     Attributes:
         shape: its shape.
@@ -20,22 +22,24 @@ class LazyArray:
         stored: its dtype in the file.
         fill: reads the array into one of the stored shape and any dtype, C-contiguous.
         axes: order of the stored axes in the returned array; None keeps it.
+        name: what messages call it: file and key.
     """
 
     shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    stored: np.dtype[Any]
+    dtype: np.dtype
+    stored: np.dtype
     fill: Callable[[np.ndarray], None]
     axes: tuple[int, ...] | None = None
+    name: str = "an array in memory"
 
     @classmethod
-    def of(cls, array: np.ndarray) -> LazyArray:
+    def of(cls, array: np.ndarray, name: str = "an array in memory") -> LazyArray:
         """Returns an array in memory as one of these."""
 
         def fill(out: np.ndarray) -> None:
             np.copyto(out, array, casting="unsafe")
 
-        return cls(array.shape, array.dtype, array.dtype, fill)
+        return cls(array.shape, array.dtype, array.dtype, fill, name=name)
 
     @property
     def size(self) -> int:
@@ -65,25 +69,34 @@ class LazyArray:
         shape = tuple(self.shape[axis] for axis in axes)
         return replace(self, shape=shape, axes=tuple(before[axis] for axis in axes))
 
-    def astype(self, dtype: Any) -> LazyArray:
+    def astype(self, dtype: DTypeLike) -> LazyArray:
         """Returns the array in another dtype, rounded to nearest when read."""
         return replace(self, dtype=np.dtype(dtype))
 
     def copy_to(self, out: np.ndarray) -> None:
-        """Reads the values into an array of the same shape and any dtype."""
+        """Reads the values into an array of the same shape and any dtype.
+
+        Raises:
+            UserError: for a damaged file, or a number that is not finite in the dtype of `out`.
+        """
         if self.axes in (None, tuple(range(len(self.shape)))) and out.flags.c_contiguous:
-            self.fill(out)
+            self._fill(out)
             return
         stored = np.empty(self.stored_shape, out.dtype)
-        self.fill(stored)
+        self._fill(stored)
         out[...] = stored if self.axes is None else stored.transpose(self.axes)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Reads the values."""
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
+        """Reads the values; errors as for `copy_to`."""
         del copy
         array = np.empty(self.stored_shape, self.dtype if dtype is None else dtype)
-        self.fill(array)
+        self._fill(array)
         return array if self.axes is None else array.transpose(self.axes)
+
+    def _fill(self, out: np.ndarray) -> None:
+        with np.errstate(over="ignore"):  # what overflows is not finite, and named below
+            self.fill(out)
+        check_finite(out, self.name)
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -12,6 +12,12 @@ from i1_model.arrays.archive import Archive
 from i1_model.arrays.lazy import LazyArray
 
 _SUFFIX = ".npy"
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+    (3, 0): np.lib.format.read_array_header_2_0,
+}
+_LARGEST_RANK = 32
 
 
 def npz_arrays(archive: Archive, prefix: str) -> dict[str, LazyArray]:
@@ -32,19 +38,12 @@ def npz_arrays(archive: Archive, prefix: str) -> dict[str, LazyArray]:
 
 def _array(archive: Archive, name: str) -> LazyArray:
     with archive.open(name) as file:
-        try:
-            version = np.lib.format.read_magic(file)
-            read_header = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, fortran, stored = read_header(file)
-            start = file.tell()
-        except (ValueError, OSError, EOFError) as error:
-            archive.damaged(error)
+        shape, fortran, stored = _HEADERS[np.lib.format.read_magic(file)](file)
+        start = file.tell()
     if stored.hasobject:
         raise UserError(f"{archive.path}: entry {name} holds pickled objects, which are never loaded")
+    if len(shape) > _LARGEST_RANK or min(shape, default=0) < 0 or not stored.itemsize or stored.subdtype:
+        archive.damaged(f"entry {name} has shape {shape} and dtype {stored}")
     if archive.size(name) != start + math.prod(shape) * stored.itemsize:
         archive.damaged(f"entry {name} has the wrong size")
     dtype = np.dtype(jnp.bfloat16) if stored == np.dtype("V2") else stored
@@ -52,6 +51,8 @@ def _array(archive: Archive, name: str) -> LazyArray:
     def fill(out: np.ndarray) -> None:
         archive.fill(name, dtype, out, skip=start)
 
+    title = f"{archive.path}: {name.removesuffix(_SUFFIX)}"
     if not fortran:
-        return LazyArray(shape, dtype, dtype, fill)
-    return LazyArray(shape[::-1], dtype, dtype, fill).transpose(tuple(range(len(shape)))[::-1])
+        return LazyArray(shape, dtype, dtype, fill, name=title)
+    reversed_axes = tuple(range(len(shape)))[::-1]
+    return LazyArray(shape[::-1], dtype, dtype, fill, name=title).transpose(reversed_axes)

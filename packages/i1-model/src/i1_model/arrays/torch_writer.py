@@ -10,8 +10,7 @@ from __future__ import annotations
 import pickle
 import zipfile
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.safetensors_writer import Written, raw_bytes
@@ -30,25 +29,30 @@ _STORAGES = {
 
 
 def write_torch(
-    path: Path, values: Mapping[str, Any], state: Mapping[str, LazyArray], key: str, written: Written
+    file: BinaryIO,
+    values: Mapping[str, Any],
+    state: Mapping[str, LazyArray],
+    key: str,
+    written: Written | None = None,
 ) -> None:
     """Writes `{**values, key: state}`; no more than one array is in memory.
 
     Args:
-        path: the file.
+        file: an empty file.
         values: plain containers, numbers and texts.
         state: tensors by name, floating-point.
         key: under which the state stands.
         written: told the progress, the bytes of every array.
     """
-    with path.open("wb") as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+    with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
         _add(archive, "data.pkl", _pickled(values, state, key))
         _add(archive, ".format_version", b"1")
         _add(archive, ".storage_alignment", str(_ALIGNMENT).encode())
         _add(archive, "byteorder", b"little")
         for number, array in enumerate(state.values()):
             _add(archive, f"data/{number}", raw_bytes(array))
-            written(array.nbytes)
+            if written is not None:
+                written(array.nbytes)
         _add(archive, "version", b"3\n")
 
 

@@ -21,6 +21,8 @@ from i1_model.arrays.archive import Archive
 from i1_model.arrays.lazy import LazyArray, contiguous_strides
 
 _PICKLE = "/data.pkl"
+_LARGEST_PICKLE, _LARGEST_ORDER = 2**28, 2**10
+_LARGEST_RANK = 32
 _STORAGES = {
     "BFloat16Storage": np.dtype(jnp.bfloat16),
     "BoolStorage": np.dtype(np.bool_),
@@ -60,12 +62,15 @@ def read_torch_zip(archive: Archive) -> Any:
     Raises:
         UserError: for pickled code, a damaged file, or one of the other byte order.
     """
-    (name,) = (name for name in archive.names if name.endswith(_PICKLE))
-    root = name.removesuffix(_PICKLE)
-    if f"{root}/byteorder" in archive.names and archive.read(f"{root}/byteorder") != b"little":
+    names = [name for name in archive.names if name.endswith(_PICKLE)]
+    if len(names) != 1:
+        archive.damaged(f"it has {len(names)} entries {_PICKLE[1:]}")
+    root = names[0].removesuffix(_PICKLE)
+    order = f"{root}/byteorder"
+    if order in archive.names and archive.read(order, _LARGEST_ORDER) != b"little":
         raise UserError(f"{archive.path} is big-endian: save it again on a little-endian machine")
     try:
-        return _Unpickler(archive, root, archive.read(name)).load()
+        return _Unpickler(archive, root, archive.read(names[0], _LARGEST_PICKLE)).load()
     except UserError:
         raise
     except _BAD_PICKLE as error:
@@ -73,9 +78,16 @@ def read_torch_zip(archive: Archive) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
+class _StorageType:
+    """A dtype that pickled instructions cannot change."""
+
+    dtype: np.dtype
+
+
+@dataclass(frozen=True, slots=True)
 class _Storage:
     entry: str
-    dtype: np.dtype[Any]
+    dtype: np.dtype
     size: int
 
 
@@ -91,7 +103,7 @@ class _Unpickler(pickle.Unpickler):
         if (module_name, global_name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if module_name == "torch" and global_name in _STORAGES:
-            return _STORAGES[global_name]
+            return _StorageType(_STORAGES[global_name])
         if (module_name, global_name) == ("torch._utils", "_rebuild_tensor_v2"):
             return lambda storage, offset, shape, stride, *_: self._tensor(storage, offset, shape, stride)
         if (module_name, global_name) == ("torch._utils", "_rebuild_parameter"):
@@ -102,19 +114,24 @@ class _Unpickler(pickle.Unpickler):
         )
 
     def persistent_load(self, pid: Any, /) -> _Storage:
-        kind, dtype, key, _, size = pid
-        if kind != "storage" or not isinstance(dtype, np.dtype):
+        kind, type_, key, _, size = pid
+        if kind != "storage" or not isinstance(type_, _StorageType) or type(size) is not int:
             raise pickle.UnpicklingError(f"unknown reference {kind!r}")
         entry = f"{self._root}/data/{key}"
-        if entry not in self._archive.names or self._archive.size(entry) < size * dtype.itemsize:
+        if entry not in self._archive.names or self._archive.size(entry) < size * type_.dtype.itemsize:
             raise pickle.UnpicklingError(f"storage {key} is missing or too short")
-        return _Storage(entry, dtype, size)
+        return _Storage(entry, type_.dtype, size)
 
     def _tensor(
         self, storage: _Storage, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
     ) -> LazyArray:
-        steps = [step * (size - 1) for step, size in zip(stride, shape, strict=True)]
-        if min((offset, *shape, *stride)) < 0 or (math.prod(shape) and offset + sum(steps) >= storage.size):
+        numbers = (offset, *shape, *stride)
+        if not isinstance(storage, _Storage) or len(shape) > _LARGEST_RANK:
+            raise pickle.UnpicklingError("a tensor without a storage, or of too many axes")
+        if any(type(number) is not int for number in numbers) or min(numbers) < 0:
+            raise pickle.UnpicklingError("the shape of a tensor is not made of numbers")
+        last = sum(step * (size - 1) for step, size in zip(stride, shape, strict=True))
+        if math.prod(shape) > storage.size or (math.prod(shape) and offset + last >= storage.size):
             raise pickle.UnpicklingError(f"a tensor reaches outside its storage {storage.entry}")
 
         def fill(out: np.ndarray) -> None:
@@ -127,4 +144,5 @@ class _Unpickler(pickle.Unpickler):
             view = np.lib.stride_tricks.as_strided(flat[offset:], shape, strides, writeable=False)
             np.copyto(out, view, casting="unsafe")
 
-        return LazyArray(tuple(shape), storage.dtype, storage.dtype, fill)
+        name = f"{self._archive.path}: {storage.entry}"
+        return LazyArray(tuple(shape), storage.dtype, storage.dtype, fill, name=name)

@@ -17,9 +17,9 @@ from jax import Array
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.loading import ArrayReader, Progress, Sharding, total_bytes
 from i1_model.arrays.safetensors import find_safetensors, read_json, safetensors_arrays
+from i1_model.arrays.trees import check_shapes, flatten
 from i1_model.autoencoders.base import AutoencoderConfig
 from i1_model.autoencoders.tiling import map_tiles
-from i1_model.checkpoints.names import check_arrays, flatten
 
 _AXES = {2: (1, 0), 4: (2, 3, 1, 0)}
 """Stored dense (out, in) becomes (in, out), convolution (out, in, row, column) (row, column, in, out)."""
@@ -237,7 +237,7 @@ def _stored_arrays(folder: Path, expected: Any, stored: Any) -> dict[str, LazyAr
     }
     shapes = {name.replace("/", "."): tuple(leaf.shape) for name, leaf in flatten(expected).items()}
     try:
-        check_arrays(shapes, arrays)
+        check_shapes(shapes, arrays)
     except UserError as error:
         raise UserError(f"{path} does not fit config.json beside it: {error}") from error
     return {name.replace(".", "/"): arrays[name].astype(np.float32) for name in shapes}

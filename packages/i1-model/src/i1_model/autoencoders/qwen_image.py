@@ -295,4 +295,4 @@ def _part(array: LazyArray, shape: tuple[int, ...], choose: Callable[[np.ndarray
     def fill(out: np.ndarray) -> None:
         out[...] = choose(np.asarray(array, out.dtype))
 
-    return LazyArray(shape, array.dtype, array.stored, fill)
+    return LazyArray(shape, array.dtype, array.stored, fill, name=array.name)

@@ -11,12 +11,14 @@ from typing import Any
 
 import jax
 import numpy as np
-import safetensors.numpy
 from i1_hooks import UserError, from_dict, get_registry, to_dict
+from i1_hooks.files import write_atomically
 
 from i1_model.arrays.dtypes import WeightDtype, weight_dtype
+from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.loading import Progress, Sharding
-from i1_model.arrays.safetensors import safetensors_arrays
+from i1_model.arrays.safetensors import read_json, safetensors_arrays
+from i1_model.arrays.safetensors_writer import write_safetensors
 from i1_model.checkpoints.names import from_released, to_released
 from i1_model.config import ModelConfig
 
@@ -26,6 +28,7 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
 LORA_FILE = "pytorch_lora_weights.safetensors"
 """The weights of a folder that holds an adapter and not a whole model."""
+_OBJECTS = ("plugins", "sampling", "adapter")
 _RESERVED = ("format", "format_version", "model", "plugins")
 
 
@@ -73,18 +76,29 @@ def save_model(
     text = json.dumps(to_record(config, metadata), indent=2)
     numpy_dtype = weight_dtype(dtype)
     arrays = to_released(jax.device_get(params))
+    folder = Path(folder)
     stored = {
-        name.replace("/", "."): np.ascontiguousarray(np.asarray(array).astype(numpy_dtype))
+        name.replace("/", "."): LazyArray.of(np.asarray(array), f"{folder}: {name}").astype(numpy_dtype)
         for name, array in arrays.items()
     }
-    folder = Path(folder)
+    make_folder(folder)
+    write_atomically(
+        folder / WEIGHTS_FILE, lambda file: write_safetensors(file, stored, metadata={"format": FORMAT})
+    )
+    write_atomically(folder / CONFIG_FILE, text + "\n")
+    return folder
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it, unless it exists.
+
+    Raises:
+        UserError: when it cannot be made.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write(folder / WEIGHTS_FILE, safetensors.numpy.save(stored, metadata={"format": FORMAT}))
-        _write(folder / CONFIG_FILE, (text + "\n").encode())
     except OSError as error:
         raise UserError(f"cannot write the model folder {folder}: {error.strerror}") from error
-    return folder
 
 
 def load_model(
@@ -137,15 +151,9 @@ def read_config(folder: str | os.PathLike[str]) -> tuple[ModelConfig, dict[str, 
         UserError: for a missing or foreign file, or an absent plugin.
     """
     path = Path(folder) / CONFIG_FILE
-    try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError as error:
-        raise UserError(f"{folder} has no {CONFIG_FILE}: it is not a model folder") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is truncated or not JSON: {error}") from error
-    return from_record(data, str(path))
+    if not path.is_file():
+        raise UserError(f"{folder} has no {CONFIG_FILE}: it is not a model folder")
+    return from_record(read_json(path), str(path))
 
 
 def to_record(config: ModelConfig, metadata: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,6 +189,9 @@ def from_record(data: Any, where: str) -> tuple[ModelConfig, dict[str, Any]]:
         raise UserError(
             f"{where} has format_version {version!r}, this i1 reads {FORMAT_VERSION}: update i1-model"
         )
+    for key in _OBJECTS:
+        if not isinstance(data.get(key, {}), dict):
+            raise UserError(f"{where}: {key} is {data[key]!r}, expected an object")
     try:
         config = from_dict(ModelConfig, data["model"], "model")
     except UserError as error:
@@ -190,21 +201,9 @@ def from_record(data: Any, where: str) -> tuple[ModelConfig, dict[str, Any]]:
     }
 
 
-def _absent_plugins(stored: Mapping[str, str]) -> str:
+def _absent_plugins(stored: Mapping[str, object]) -> str:
     absent = sorted(set(stored) - get_registry().distributions())
     if not absent:
         return ""
     names = ", ".join(f"{name} {stored[name]}" for name in absent)
     return f". The model was saved with plugins that are not installed here: {names}"
-
-
-def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

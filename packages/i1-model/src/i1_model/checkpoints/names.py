@@ -21,10 +21,10 @@ from typing import Any
 
 import jax
 from flax import nnx
-from i1_hooks import UserError
 from jax import Array
 
 from i1_model.arrays.loading import ArrayReader, Progress, Sharding, total_bytes
+from i1_model.arrays.trees import check_shapes, flatten
 from i1_model.config import ModelConfig
 from i1_model.denoiser import init_denoiser
 from i1_model.layers.positions import FrozenTable
@@ -102,7 +102,7 @@ def _fitting(config: ModelConfig, arrays: Mapping[str, Any]) -> tuple[nnx.State,
     not_read = set(released_names(flatten(frozen)).values())
     given = {name: array for name, array in arrays.items() if name not in not_read}
     expected = flatten(trained)
-    check_arrays(_shapes(expected, released_names(expected)), given)
+    check_shapes(_shapes(expected, released_names(expected)), given)
     return trained, given
 
 
@@ -110,21 +110,6 @@ def _split(config: ModelConfig) -> tuple[nnx.State, nnx.State]:
     """Returns the frozen tables and the trained parameters of a fresh denoiser."""
     _, frozen, trained = nnx.split(init_denoiser(config, jax.random.key(0)), FrozenTable, ...)
     return frozen, trained
-
-
-def flatten(params: Any) -> dict[str, Any]:
-    """Returns the leaves of a state or of nested dicts by their paths, joined by `/`, in tree order."""
-    leaves, _ = jax.tree_util.tree_flatten_with_path(params)
-    return {"/".join(_key_name(key) for key in path if not _is_value(key)): leaf for path, leaf in leaves}
-
-
-def _is_value(key: Any) -> bool:
-    """Tells the `.value` of an `nnx.Variable` apart from a parameter's name."""
-    return isinstance(key, jax.tree_util.GetAttrKey) and key.name == "value"
-
-
-def _key_name(key: Any) -> str:
-    return str(key.name if isinstance(key, jax.tree_util.GetAttrKey) else key.key)
 
 
 def released_names(flat: Mapping[str, Any]) -> dict[str, str | list[str]]:
@@ -198,21 +183,3 @@ def _shapes(expected: Mapping[str, Any], names: Mapping[str, str | list[str]]) -
         shape = tuple(expected[path].shape)
         shapes.update({name: shape} if isinstance(name, str) else dict.fromkeys(name, shape[1:]))
     return shapes
-
-
-def check_arrays(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any]) -> None:
-    """Raises one UserError for all differences between the expected shapes and the given arrays."""
-    missing = sorted(shapes.keys() - arrays.keys())
-    unknown = sorted(arrays.keys() - shapes.keys())
-    wrong = [
-        f"{name} is {tuple(arrays[name].shape)}, expected {shapes[name]}"
-        for name in sorted(shapes.keys() & arrays.keys())
-        if tuple(arrays[name].shape) != shapes[name]
-    ]
-    problems = [
-        f"{len(found)} {what}: {', '.join(found)}"
-        for what, found in (("missing", missing), ("unknown", unknown), ("of another shape", wrong))
-        if found
-    ]
-    if problems:
-        raise UserError(f"parameters do not fit the model: {'; '.join(problems)}")

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -189,4 +189,4 @@ def _torch_state(path: Path, saved: Any, weights: WeightsName) -> dict[str, Lazy
         state = state.get(key) if isinstance(state, dict) else None
     if not isinstance(state, dict) or not all(isinstance(array, LazyArray) for array in state.values()):
         raise UserError(f"{path} has no tensors under {place!r}: it holds no {weights} weights of i1")
-    return dict(state)
+    return {name: replace(array, name=f"{path}: {name}") for name, array in state.items()}

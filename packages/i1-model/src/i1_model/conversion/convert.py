@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from i1_hooks import UserError, unknown
 
-from i1_model.arrays.atomic import appearing
 from i1_model.arrays.dtypes import WeightDtype, weight_dtype
 from i1_model.arrays.loading import Progress
-from i1_model.arrays.safetensors_writer import SHARD_BYTES, Written, write_safetensors, write_sharded
+from i1_model.arrays.safetensors_writer import SHARD_BYTES, Written, split_shards, write_safetensors
 from i1_model.arrays.torch_writer import write_torch
 from i1_model.checkpoints import diffusers_folder as hub
-from i1_model.checkpoints.folder import CONFIG_FILE, FORMAT, to_record
+from i1_model.checkpoints.folder import CONFIG_FILE, FORMAT, WEIGHTS_FILE, to_record
 from i1_model.checkpoints.names import check_fit
 from i1_model.checkpoints.released import WeightsName
 from i1_model.checkpoints.stored import MODEL_INDEX, TRANSFORMER, StoredModel
 from i1_model.checkpoints.torch_names import rope_tables, to_torch_names
+from i1_model.conversion.destination import new_place, write_file
 from i1_model.lora.merged import open_model
 from i1_model.sampling import read_sampling
 
 Form = Literal["i1", "diffusers", "torch"]
+_STEM = "diffusion_pytorch_model"
 FORMS: tuple[Form, ...] = ("i1", "diffusers", "torch")
 
 
@@ -86,17 +88,18 @@ def convert(
             if progress is not None:
                 progress(done, total)
 
-        with appearing(destination, total) as part:
+        with new_place(destination, total) as part:
             if form == "torch":
                 about = {"config": hub.released_config(stored.config), "i1": record}
-                write_torch(part, about, arrays, "model", written)
+                write_file(part, lambda file: write_torch(file, about, arrays, "model", written))
             elif form == "diffusers":
                 _write_diffusers(part, stored, record, arrays, written, shard_bytes)
             else:
                 part.mkdir()
                 named = {name.replace("/", "."): array for name, array in sorted(arrays.items())}
-                write_safetensors(part / "model.safetensors", named, {"format": FORMAT}, written)
-                _write_json(part / CONFIG_FILE, record)
+                about = {"format": FORMAT}
+                write_file(part / WEIGHTS_FILE, lambda file: write_safetensors(file, named, about, written))
+                write_file(part / CONFIG_FILE, _json(record))
     return destination
 
 
@@ -122,14 +125,18 @@ def _write_diffusers(
         "modelspec.title": title,
         "modelspec.resolution": f"{stored.config.resolution}x{stored.config.resolution}",
     }
-    stem = "diffusion_pytorch_model"
-    write_sharded(transformer, stem, arrays, about, written, shard_bytes=shard_bytes)
-    _write_json(transformer / CONFIG_FILE, hub.transformer_config(stored.config, record))
-    _write_json(scheduler / "scheduler_config.json", hub.scheduler_config(shift))
-    _write_json(folder / MODEL_INDEX, hub.model_index())
-    card = hub.model_card(title, stored.config, num_parameters, shift)
-    (folder / "README.md").write_text(card, encoding="utf-8")
+    files, index = split_shards(_STEM, arrays, shard_bytes=shard_bytes)
+    for name, shard in files.items():
+        write_file(
+            transformer / name, partial(write_safetensors, arrays=shard, metadata=about, written=written)
+        )
+    if index is not None:
+        write_file(transformer / f"{_STEM}.safetensors.index.json", index)
+    write_file(transformer / CONFIG_FILE, _json(hub.transformer_config(stored.config, record)))
+    write_file(scheduler / "scheduler_config.json", _json(hub.scheduler_config(shift)))
+    write_file(folder / MODEL_INDEX, _json(hub.model_index()))
+    write_file(folder / "README.md", hub.model_card(title, stored.config, num_parameters, shift))
 
 
-def _write_json(path: Path, data: dict[str, Any]) -> None:
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+def _json(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=2) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
 
-from i1_model.checkpoints.names import flatten
+from i1_model.arrays.trees import flatten
 from i1_model.config import ModelConfig
 from i1_model.lora.layers import Layer, find_layers
 
@@ -83,7 +83,8 @@ def merge(config: ModelConfig, params: Any, adapters: Sequence[tuple[Adapter, fl
         adapters: each with its strength.
 
     Raises:
-        UserError: listing the layers that the model lacks or that have other widths.
+        UserError: listing the layers that the model lacks or that have other widths; or when a sum is not
+            finite.
     """
     layers = {layer.torch_name: layer for layer in find_layers(config)}
     for adapter, _ in adapters:
@@ -96,10 +97,18 @@ def merge(config: ModelConfig, params: Any, adapters: Sequence[tuple[Adapter, fl
         part = delta if layer.index is None else delta[layer.index]
         for adapter, strength in adapters:
             if name in adapter:
-                part += np.float32(strength) * adapter[name].product()
+                with np.errstate(over="ignore", invalid="ignore"):  # the sum is checked below
+                    part += np.float32(strength) * adapter[name].product()
     for path, delta in deltas.items():
         kernel = flat[f"{path}/kernel"]
-        flat[f"{path}/kernel"] = (kernel.astype(jnp.float32) + delta).astype(kernel.dtype)
+        merged = (kernel.astype(jnp.float32) + delta).astype(kernel.dtype)
+        if not jnp.isfinite(merged).all():
+            strengths = ", ".join(f"{strength:g}" for _, strength in adapters)
+            raise UserError(
+                f"the LoRA makes numbers of {path}/kernel that are not finite: use a lower strength than "
+                f"{strengths}"
+            )
+        flat[f"{path}/kernel"] = merged
     return jax.tree.unflatten(jax.tree.structure(params), list(flat.values()))
 
 
@@ -109,9 +118,9 @@ def check_adapter(layers: Mapping[str, Layer], adapter: Adapter) -> None:
     Raises:
         UserError: listing the layers that the model lacks or that have other widths.
     """
-    unknown = sorted(adapter.keys() - layers.keys())
+    unknown = adapter.keys() - layers.keys()
     if unknown:
-        raise UserError(f"the LoRA is of another model: no layer {_some(unknown)}")
+        raise unknown_layers(unknown, len(adapter))
     wrong = [
         f"{name} is {factors.a.shape[0]} to {factors.b.shape[1]}, the model's is "
         f"{layers[name].in_width} to {layers[name].out_width}"
@@ -119,8 +128,19 @@ def check_adapter(layers: Mapping[str, Layer], adapter: Adapter) -> None:
         if (factors.a.shape[0], factors.b.shape[1]) != (layers[name].in_width, layers[name].out_width)
     ]
     if wrong:
-        raise UserError(f"the LoRA is of another model: {_some(wrong)}")
+        raise UserError(
+            f"the LoRA is of another model: {len(wrong)} of its {len(adapter)} layers have other widths: "
+            f"{list_some(wrong)}"
+        )
 
 
-def _some(items: Sequence[str]) -> str:
-    return ", ".join(items[:3]) + (f" and {len(items) - 3} more" if len(items) > 3 else "")
+def unknown_layers(unknown: Collection[str], num_layers: int) -> UserError:
+    """Returns the error for layers of a LoRA that a model lacks, of so many layers in all."""
+    count = f"{len(unknown)} of its {num_layers} layers are not in this one"
+    return UserError(f"the LoRA is of another model: {count}: {list_some(sorted(unknown))}")
+
+
+def list_some(items: Sequence[str], limit: int = 3) -> str:
+    """Returns the first items in a line, and how many more there are."""
+    rest = len(items) - limit
+    return ", ".join(items[:limit]) + (f" and {rest} more" if rest > 0 else "")

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 from i1_hooks import UserError
+from i1_hooks.files import parse_json, read_json, write_atomically
 
-from i1_model.arrays.safetensors import safetensors_arrays
-from i1_model.checkpoints.folder import LORA_FILE
+from i1_model.arrays.dtypes import is_weight
+from i1_model.arrays.lazy import LazyArray
+from i1_model.arrays.safetensors import open_safetensors
+from i1_model.arrays.safetensors_writer import write_safetensors
+from i1_model.checkpoints.folder import LORA_FILE, make_folder
 from i1_model.checkpoints.workdir import MODEL, newest_checkpoint
-from i1_model.lora.factors import Adapter
+from i1_model.config import ModelConfig
+from i1_model.lora.factors import Adapter, check_adapter
 from i1_model.lora.formats import PEFT_METADATA, FormatName, decode, detect, encode
+from i1_model.lora.layers import find_layers
 
 PEFT_FILE = "adapter_model.safetensors"
 PEFT_CONFIG = "adapter_config.json"
@@ -70,15 +73,37 @@ def read_lora(path: str | os.PathLike[str], modules: Iterable[str] | None = None
         modules: the PyTorch names of the model's layers; only kohya's keys need them.
 
     Raises:
-        UserError: for a missing, truncated or foreign file.
+        UserError: naming the file and the key, for a missing, truncated or foreign file, arrays that are no
+            LoRA, and numbers that are not finite.
     """
     path = find_lora(path)
-    stored = safetensors_arrays(path)
+    file = open_safetensors(path)
+    arrays = {key: _values(path, key, array) for key, array in file.arrays.items()}
+    config = _peft_config(path, file.metadata)
     try:
-        arrays = {key: np.asarray(array) for key, array in stored.items()}
-        return LoraFile(path, detect(arrays), decode(arrays, _peft_config(path), modules))
+        return LoraFile(path, detect(arrays), decode(arrays, config, modules))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def read_lora_for(config: ModelConfig, path: str | os.PathLike[str]) -> LoraFile:
+    """Reads a LoRA file that must fit a model.
+
+    Args:
+        config: the model.
+        path: as for `find_lora`.
+
+    Raises:
+        UserError: as `read_lora`; and naming the file and the layers that the model lacks or that have other
+            widths.
+    """
+    layers = {layer.torch_name: layer for layer in find_layers(config)}
+    lora = read_lora(path, layers)
+    try:
+        check_adapter(layers, lora.adapter)
+    except UserError as error:
+        raise UserError(f"{lora.path}: {error}") from error
+    return lora
 
 
 def write_lora(
@@ -96,30 +121,28 @@ def write_lora(
         UserError: when it cannot be written.
     """
     arrays, described = encode(adapter, name)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(safetensors.numpy.save(arrays, metadata={**(metadata or {}), **described}))
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    stored = {key: LazyArray.of(array, f"{path}: {key}") for key, array in arrays.items()}
+    make_folder(path.parent)
+    return write_atomically(
+        path, lambda file: write_safetensors(file, stored, {**(metadata or {}), **described})
+    )
 
 
-def _peft_config(path: Path) -> dict[str, Any] | None:
+def _values(path: Path, key: str, array: LazyArray) -> np.ndarray:
+    if not is_weight(array.stored):
+        raise UserError(f"{path}: {key} is stored as {array.stored}, not as floating-point numbers")
+    return np.asarray(array)
+
+
+def _peft_config(path: Path, metadata: Mapping[str, str]) -> dict[str, Any] | None:
     """Returns PEFT's configuration from the file's header or from `adapter_config.json` beside it."""
-    with safetensors.safe_open(path, "np") as file:
-        header = file.metadata() or {}
-    text, where = header.get(PEFT_METADATA), path
-    if text is None and (path.parent / PEFT_CONFIG).is_file():
-        where = path.parent / PEFT_CONFIG
-        text = where.read_text(encoding="utf-8")
-    if text is None:
+    text, beside = metadata.get(PEFT_METADATA), path.parent / PEFT_CONFIG
+    if text is not None:
+        where, config = f"{path}: {PEFT_METADATA}", parse_json(text, f"{path}: {PEFT_METADATA}")
+    elif beside.is_file():
+        where, config = str(beside), read_json(beside)
+    else:
         return None
-    try:
-        config = json.loads(text)
-    except ValueError as error:
-        raise UserError(f"the configuration in {where} is not JSON: {error}") from error
+    if not isinstance(config, dict):
+        raise UserError(f"{where} is not a JSON object")
     return {key.removeprefix("transformer."): value for key, value in config.items()}

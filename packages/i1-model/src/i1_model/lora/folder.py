@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError
+from i1_hooks.files import write_atomically
 
 from i1_model.checkpoints.folder import CONFIG_FILE, LORA_FILE, WEIGHTS_FILE, read_config, to_record
 from i1_model.config import ModelConfig
@@ -56,12 +57,7 @@ def save_adapter(
     about = {"base": base, "ranks": ranks, "layers": len(adapter)}
     write_lora(folder / LORA_FILE, adapter, "diffusers")
     text = json.dumps(to_record(config, {ADAPTER: about, **metadata}), indent=2) + "\n"
-    try:
-        temporary = folder / f".{CONFIG_FILE}.saving"
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(folder / CONFIG_FILE)
-    except OSError as error:
-        raise UserError(f"cannot write the model folder {folder}: {error.strerror}") from error
+    write_atomically(folder / CONFIG_FILE, text)
     return folder
 
 

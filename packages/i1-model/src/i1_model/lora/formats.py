@@ -10,14 +10,16 @@ from typing import Any, Literal
 
 import numpy as np
 from i1_hooks import UserError
+from i1_hooks.text import one_line
 
-from i1_model.lora.factors import Adapter, Factors
+from i1_model.lora.factors import Adapter, Factors, unknown_layers
 
 FormatName = Literal["diffusers", "comfy", "kohya"]
 FORMATS: tuple[FormatName, ...] = ("diffusers", "comfy", "kohya")
 PEFT_METADATA = "lora_adapter_metadata"
 """The safetensors metadata under which diffusers keeps PEFT's configuration, as JSON."""
 
+_LARGEST_ALPHA = float(np.finfo(np.float32).max)
 _PREFIX = re.compile(
     r"(?:base_model\.model\.)?(?:(?P<dotted>transformer|diffusion_model)\.|(?P<kohya>lora_(?:unet|transformer)_))?"
 )
@@ -88,11 +90,12 @@ def detect(keys: Iterable[str]) -> FormatName:
 
 
 def decode(
-    arrays: Mapping[str, Any], config: Mapping[str, Any] | None, modules: Iterable[str] | None = None
+    arrays: Mapping[str, np.ndarray], config: Mapping[str, Any] | None, modules: Iterable[str] | None = None
 ) -> Adapter:
     """Returns the adapter of a file in any of the formats; the inverse of `encode`.
 
-    A layer's alpha is the one beside its arrays, else that of PEFT's configuration, else its rank.
+    A layer's alpha is the one beside its arrays, else that of PEFT's configuration, else its own rank, which
+    makes its scale 1.
 
     Args:
         arrays: by key.
@@ -100,29 +103,51 @@ def decode(
         modules: the PyTorch names of the model's layers; only kohya's keys need them.
 
     Raises:
-        UserError: for keys that are no LoRA, or a layer of which a part is missing.
+        UserError: naming a key that is not of a LoRA, a layer of which a part is missing, matrices that have
+            no product or rank 0, an alpha that is not one finite number, or layers that the model lacks.
     """
-    by_underscores = {name.replace(".", "_"): name for name in modules or ()}
-    parts: dict[str, dict[str, np.ndarray]] = {}
+    by_underscores = None if modules is None else {name.replace(".", "_"): name for name in modules}
+    parts: dict[str, dict[str, tuple[str, np.ndarray]]] = {}
+    absent: set[str] = set()
     for key, array in arrays.items():
-        module, part = _split(key, by_underscores, has_modules=modules is not None)
-        parts.setdefault(module, {})[part] = np.asarray(array)
-    adapter: Adapter = {}
-    for module, found in sorted(parts.items()):
-        if not {"down", "up"} <= found.keys():
-            raise UserError(f"the LoRA is incomplete: {module} has only {', '.join(sorted(found))}")
-        down, up = found["down"], found["up"]
-        if down.ndim != 2 or up.ndim != 2 or down.shape[0] != up.shape[1]:
-            raise UserError(f"the LoRA is no low-rank matrix at {module}: {down.shape} and {up.shape}")
-        alpha = float(found["alpha"]) if "alpha" in found else _alpha(config or {}, module, down.shape[0])
-        adapter[module] = Factors(down.T, up.T, alpha)
-    if not adapter:
+        module, part, is_known = _split(key, by_underscores)
+        found = parts.setdefault(module, {})
+        if part in found:
+            raise UserError(f"{key} and {found[part][0]} are the same part of the LoRA")
+        found[part] = key, array
+        if not is_known:
+            absent.add(module)
+    if absent:
+        raise unknown_layers(absent, len(parts))
+    if not parts:
         raise UserError("the file holds no LoRA")
-    return adapter
+    patterns = AlphaPatterns(config or {})
+    return {module: _factors(module, found, patterns) for module, found in sorted(parts.items())}
 
 
-def _split(key: str, by_underscores: Mapping[str, str], *, has_modules: bool) -> tuple[str, str]:
-    """Returns the PyTorch name of a key's module and which part of it the array is."""
+def _factors(module: str, found: Mapping[str, tuple[str, np.ndarray]], patterns: AlphaPatterns) -> Factors:
+    if not {"down", "up"} <= found.keys():
+        keys = ", ".join(sorted(key for key, _ in found.values()))
+        raise UserError(f"the LoRA is incomplete: {module} has only {keys}")
+    (down_key, down), (up_key, up) = found["down"], found["up"]
+    if down.ndim != 2 or up.ndim != 2 or down.shape[0] != up.shape[1] or not down.size or not up.size:
+        raise UserError(
+            f"the LoRA is no low-rank matrix at {module}: {down_key} {down.shape} and {up_key} {up.shape}; "
+            "expected (rank, in) and (out, rank) with a rank of 1 or more"
+        )
+    if "alpha" not in found:
+        return Factors(down.T, up.T, patterns.alpha(module, down.shape[0]))
+    key, alpha = found["alpha"]
+    if alpha.size != 1:
+        raise UserError(f"{key} has shape {alpha.shape}, expected one number")
+    return Factors(down.T, up.T, float(alpha.reshape(())))
+
+
+def _split(key: str, by_underscores: Mapping[str, str] | None) -> tuple[str, str, bool]:
+    """Returns the PyTorch name of a key's module, which part of it the array is, and whether it is known.
+
+    A module is unknown when only the model could tell its name, and does not have it.
+    """
     prefix = _PREFIX.match(key)
     rest = key[prefix.end() :] if prefix else key
     match = _KEY.fullmatch(rest)
@@ -131,23 +156,49 @@ def _split(key: str, by_underscores: Mapping[str, str], *, has_modules: bool) ->
             f"{key!r} is not a key of a LoRA file; known are {', '.join(FORMATS)} with lora_A/lora_B or "
             "lora_down/lora_up and alpha (no DoRA, LoHa or LoKr)"
         )
-    module, part = (
-        match["module"] or match["of"],
-        "alpha" if match["of"] else "down" if match["down"] else "up",
-    )
+    module = match["module"] or match["of"]
+    part = "alpha" if match["of"] else "down" if match["down"] else "up"
     if prefix is None or not prefix["kohya"]:
-        return module, part
-    if not has_modules:
+        return module, part, True
+    if by_underscores is None:
         raise UserError("a kohya file does not say which layers it is for: name its model with --model")
-    if module not in by_underscores:
-        raise UserError(f"the LoRA is of another model: no layer {module}")
-    return by_underscores[module], part
+    return by_underscores.get(module, module), part, module in by_underscores
 
 
-def _alpha(config: Mapping[str, Any], module: str, rank: int) -> float:
-    patterns = config.get("alpha_pattern") or {}
-    alpha = next(
-        (value for pattern, value in patterns.items() if re.fullmatch(rf"(?:.*\.)?(?:{pattern})", module)),
-        config.get("lora_alpha", rank),
-    )
-    return float(alpha) * (math.sqrt(rank) if config.get("use_rslora") else 1.0)
+class AlphaPatterns:
+    """The alphas in PEFT's configuration.
+
+    Args:
+        config: PEFT's `LoraConfig` as JSON.
+
+    Raises:
+        UserError: for an alpha that is not a finite number, or a pattern that is not a regular expression.
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._default = None if config.get("lora_alpha") is None else _number(config["lora_alpha"])
+        self._is_rooted = bool(config.get("use_rslora"))
+        patterns = config.get("alpha_pattern") or {}
+        if not isinstance(patterns, Mapping):
+            raise UserError(f"alpha_pattern is {patterns!r}, expected alphas by pattern")
+        self._patterns: list[tuple[re.Pattern[str], float]] = []
+        for pattern, alpha in patterns.items():
+            try:
+                compiled = re.compile(rf"(?:.*\.)?(?:{pattern})")
+            except (re.error, OverflowError, RecursionError) as error:
+                raise UserError(
+                    f"alpha_pattern: {pattern!r} is not a regular expression: {one_line(error)}"
+                ) from error
+            self._patterns.append((compiled, _number(alpha)))
+
+    def alpha(self, module: str, rank: int) -> float:
+        """Returns the alpha of a layer."""
+        default = rank if self._default is None else self._default
+        alpha = next((value for pattern, value in self._patterns if pattern.fullmatch(module)), default)
+        return alpha * (math.sqrt(rank) if self._is_rooted else 1.0)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < _LARGEST_ALPHA:
+        raise UserError(f"alpha is {value!r}, expected a finite number")
+    return float(value)

@@ -12,7 +12,8 @@ import jax
 from flax import nnx
 from i1_hooks import UserError
 
-from i1_model.checkpoints.names import flatten, released_names
+from i1_model.arrays.trees import flatten
+from i1_model.checkpoints.names import released_names
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
 from i1_model.layers.linear import Linear

@@ -92,4 +92,4 @@ def _sum(kernel: LazyArray, factors: Factors) -> LazyArray:
     def fill(out: np.ndarray) -> None:
         np.copyto(out, np.asarray(kernel, np.float32) + factors.product(), casting="unsafe")
 
-    return LazyArray(kernel.shape, kernel.dtype, kernel.stored, fill)
+    return LazyArray(kernel.shape, kernel.dtype, kernel.stored, fill, name=f"{kernel.name} with a LoRA")

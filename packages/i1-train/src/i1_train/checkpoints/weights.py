@@ -10,8 +10,9 @@ import jax
 import numpy as np
 from i1_hooks import UserError
 from i1_model.arrays.dtypes import weight_dtype
+from i1_model.arrays.trees import flatten
 from i1_model.checkpoints.locate import locate_model
-from i1_model.checkpoints.names import flatten, from_released
+from i1_model.checkpoints.names import from_released
 from i1_model.checkpoints.stored import open_stored
 from i1_model.lora.attach import FLOAT32_LAYERS
 from i1_model.lora.folder import is_adapter
