@@ -101,7 +101,7 @@ def without_plugin(folder: Path) -> None:
             "truncated or not a safetensors file",
         ),
         (lambda folder: (folder / "model.safetensors").unlink(), "has no model.safetensors"),
-        (lambda folder: truncate(folder / "config.json"), "config.json is truncated or not JSON"),
+        (lambda folder: truncate(folder / "config.json"), "config.json is not JSON"),
         (lambda folder: (folder / "config.json").unlink(), "has no config.json: it is not a model folder"),
         (lambda folder: edit(folder, format="other"), "is not the configuration of a model"),
         (lambda folder: edit(folder, format_version=2), "has format_version 2, this i1 reads 1"),

@@ -65,8 +65,8 @@ FOLDERS: list[tuple[str, Callable[[Path], None], str]] = [
     (SHARD, Path.unlink, "lacks diffusion_pytorch_model-00002-of-"),
     (SHARD, cut, "is truncated or corrupted"),
     (SHARD, lengthen, "bytes instead of"),
-    ("transformer/*.index.json", halve, "is truncated or not JSON"),
-    ("transformer/config.json", halve, "is truncated or not JSON"),
+    ("transformer/*.index.json", halve, "is not JSON"),
+    ("transformer/config.json", halve, "is not JSON"),
     ("transformer/config.json", another_depth, "parameters do not fit the model: "),
 ]
 

@@ -180,7 +180,7 @@ def test_a_run_means_its_newest_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"transformer.a.lora_A.weight": np.ones((2, 4))}, "incomplete: a has only down"),
+        ({"transformer.a.lora_A.weight": np.ones((2, 4))}, "incomplete: a has only transformer.a.lora_A.weight"),
         ({"transformer.a.dora_scale": np.ones(2)}, "'transformer.a.dora_scale' is not a key of a LoRA file"),
         ({"a.lora_A.weight": np.ones((2, 4)), "a.lora_B.weight": np.ones((4, 3))}, "no low-rank matrix at a"),
         ({}, "holds no LoRA"),
@@ -198,7 +198,7 @@ def test_foreign_files_are_named(tmp_path):
     (tmp_path / LORA_FILE).write_bytes(b"nothing of the kind")
     with pytest.raises(UserError, match="truncated or not a safetensors file"):
         read_lora(tmp_path)
-    with pytest.raises(UserError, match="another model: no layer somewhere"):
+    with pytest.raises(UserError, match="1 of its 1 layers are not in this one: somewhere"):
         check_adapter({}, {"somewhere": an_adapter()["final_layer.linear"]})
     by_torch_name = {layer.torch_name: layer for layer in LAYERS.values()}
     with pytest.raises(UserError, match=r"mid_block.attn.proj_text is 16 to 768, the model's is 16 to 16"):
