@@ -180,7 +180,10 @@ def test_a_run_means_its_newest_checkpoint(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"transformer.a.lora_A.weight": np.ones((2, 4))}, "incomplete: a has only transformer.a.lora_A.weight"),
+        (
+            {"transformer.a.lora_A.weight": np.ones((2, 4))},
+            "incomplete: a has only transformer.a.lora_A.weight",
+        ),
         ({"transformer.a.dora_scale": np.ones(2)}, "'transformer.a.dora_scale' is not a key of a LoRA file"),
         ({"a.lora_A.weight": np.ones((2, 4)), "a.lora_B.weight": np.ones((4, 3))}, "no low-rank matrix at a"),
         ({}, "holds no LoRA"),
