@@ -11,6 +11,7 @@ from jaxtyping import TypeCheckError, install_import_hook
 
 CHECKED = (
     "i1_model.adapters",
+    "i1_model.autoencoders",
     "i1_model.backbones",
     "i1_model.denoiser",
     "i1_model.layers",
@@ -20,7 +21,9 @@ CHECKED = (
 
 with install_import_hook(CHECKED, "beartype.beartype"):
     from i1_model.adapters import MLPAdapter, TransformerAdapter
+    from i1_model.autoencoders.flux import Flux2Autoencoder, FluxAutoencoder, pack
     from i1_model.autoencoders.patch import PatchAutoencoder
+    from i1_model.autoencoders.qwen_image import QwenImageAutoencoder
     from i1_model.backbones import CrossAttention, DualStream, SingleStream
     from i1_model.config import ModelConfig
     from i1_model.denoiser import init_denoiser
@@ -87,6 +90,14 @@ def trace_encoder(config):
     assert (out.shape, out.dtype) == ((2, 6, 16), jnp.float32)
 
 
+def trace_autoencoder(config):
+    autoencoder, side = config.build_abstract(), 4 * config.factor
+    images = jax.ShapeDtypeStruct((2, side, 2 * side, 3), jnp.float32)
+    latents = jax.eval_shape(autoencoder.encode, autoencoder.params, images, jax.random.key(0))
+    assert (latents.shape, latents.dtype) == ((2, 4, 8, config.channels), jnp.float32)
+    assert jax.eval_shape(autoencoder.decode, autoencoder.params, latents) == images
+
+
 def must_fail(function, *arguments):
     try:
         function(*arguments)
@@ -103,8 +114,17 @@ for family, (index, options) in itertools.product(
 trace_denoiser(DualStream(**SIZE, separate_norms=True), MLPAdapter(), "float32")
 for encoder in ENCODERS:
     trace_encoder(encoder)
+for autoencoder in (
+    PatchAutoencoder(factor=2),
+    FluxAutoencoder(),
+    Flux2Autoencoder(tile=3, tile_overlap=1),
+    QwenImageAutoencoder(slicing=True),
+):
+    trace_autoencoder(autoencoder)
 
 q = jnp.ones((2, 3, 2, 4))
+must_fail(pack, jnp.ones((2, 4, 4)))
+must_fail(PatchAutoencoder(factor=2).build().encode, {}, jnp.ones((2, 4, 4, 1)))
 must_fail(RMSNorm(4), jnp.ones((2, 4), jnp.int32))
 must_fail(merge_heads, jnp.ones((2, 3, 4)))
 must_fail(attention, q, q, q, jnp.ones((2, 3)))

@@ -16,7 +16,8 @@ from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders import TextEncoderConfig
 
-FOLDER = Path(os.environ.get("I1_GOLDENS") or Path(__file__).parent / "goldens")
+PACKAGED = Path(__file__).parent / "goldens"
+FOLDER = Path(os.environ.get("I1_GOLDENS") or PACKAGED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,9 +17,10 @@ from i1_model.arrays.trees import flatten
 from i1_model.autoencoders import Autoencoder, AutoencoderConfig
 from i1_model.autoencoders.flux import Flux2Autoencoder, Flux2KL, FluxAutoencoder, FluxKL, pack, unpack
 from i1_model.autoencoders.kl import KLSizes
-from model_goldens import FOLDER, QUICK
+from model_goldens import FOLDER, PACKAGED, QUICK
 
-FOLDERS = sorted(path.parent for path in FOLDER.glob("vae_*/io.npz"))
+FOLDERS = sorted(path.parent for path in FOLDER.rglob("vae_*/io.npz"))
+TINY_FOLDERS = sorted(path.parent for path in PACKAGED.glob("vae_*/io.npz"))
 ATOL, DECODED_ATOL = 5e-6, 5e-5
 TINY = KLSizes(block_out_channels=(4, 4), layers_per_block=1, latent_channels=2, norm_num_groups=2)
 
@@ -40,7 +41,7 @@ def config(folder: Path) -> Flux2Autoencoder:
 
 
 def test_recordings_are_found():
-    assert FOLDERS
+    assert TINY_FOLDERS
 
 
 @pytest.mark.golden
@@ -68,9 +69,8 @@ def test_recorded_posterior_and_images(folder: Path):
         np.testing.assert_allclose(nchw(images), record[decoded], rtol=0, atol=DECODED_ATOL)
 
 
-@pytest.mark.golden
 def test_pictures_larger_than_a_tile_are_joined_from_tiles():
-    folder = FOLDERS[-1]
+    folder = TINY_FOLDERS[-1]
     whole, tiled = config(folder).build(), replace(config(folder), tile=6, tile_overlap=3).build()
     record = np.load(folder / "io.npz")
     image, latents = nhwc(record["image"]), nhwc(record["latent2"])
@@ -88,9 +88,8 @@ def test_pictures_larger_than_a_tile_are_joined_from_tiles():
     assert np.abs(images[:, :, 4:12] - first_image[:, :, 4:]).max() > DECODED_ATOL
 
 
-@pytest.mark.golden
 def test_pictures_of_a_batch_one_after_another_take_less_memory():
-    folder = FOLDERS[-1]
+    folder = TINY_FOLDERS[-1]
     whole, sliced = config(folder).build(), replace(config(folder), slicing=True).build()
     record, batch = np.load(folder / "io.npz"), 8
     images = (
@@ -113,9 +112,11 @@ def test_pictures_of_a_batch_one_after_another_take_less_memory():
 
 
 @pytest.mark.golden
-def test_recorded_latent_scaling():
-    record = np.load(FOLDER / "latent_scaling.npz")
-    flux2 = Flux2KL(replace(TINY, latent_channels=32, block_out_channels=(2, 2)), 1e-4)
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("latent_scaling*.npz")), ids=lambda path: path.stem)
+def test_recorded_latent_scaling(path: Path):
+    record = np.load(path)
+    channels = record["flux2/latents"].shape[1]
+    flux2 = Flux2KL(replace(TINY, latent_channels=channels, block_out_channels=(2, 2)), 1e-4)
     flux2.bn.running_mean[...] = jnp.asarray(record["flux2/mean"])
     flux2.bn.running_var[...] = jnp.asarray(record["flux2/var"])
     for name, network in (("flux2", flux2), ("flux", FluxKL(TINY, 0.1159, 0.3611))):
@@ -131,9 +132,8 @@ def test_packing_order():
     np.testing.assert_array_equal(unpack(pack(latents)), latents)
 
 
-@pytest.mark.golden
 def test_full_size_names_and_shapes():
-    released = json.loads((FOLDER / "real_external_shapes.json").read_text())["flux2_vae"]["names"]
+    released = json.loads((PACKAGED / "real_external_shapes.json").read_text())["flux2_vae"]["names"]
     params = nnx.split(nnx.eval_shape(lambda: Flux2KL(KLSizes(), 1e-4)))[1]
     axes = {2: (1, 0), 4: (3, 2, 0, 1)}
     shapes = {
@@ -168,7 +168,7 @@ def test_absent_weights_name_repository_and_licence(tmp_path: Path):
 
 
 def test_folders_that_do_not_fit(tmp_path: Path):
-    source, folder = FOLDERS[0], tmp_path / "vae"
+    source, folder = TINY_FOLDERS[0], tmp_path / "vae"
     shutil.copytree(source, folder, copy_function=shutil.copyfile)
     given = replace(config(source), path=str(folder))
     with pytest.raises(UserError, match=r"has 4 channels and factor 8, the configuration says channels 32"):
@@ -189,7 +189,48 @@ def test_folders_that_do_not_fit(tmp_path: Path):
     safetensors.numpy.save_file(arrays, weights)
     with pytest.raises(UserError, match=r"1 missing: bn\.running_mean; 1 unknown: extra"):
         given.build()
-    sizes = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**sizes, "act_fn": "relu"}))
-    with pytest.raises(UserError, match="act_fn is 'relu', this autoencoder is implemented for 'silu' only"):
-        given.build()
+
+
+BAD_SIZES = {
+    "act_fn is 'relu', this autoencoder is implemented for 'silu' only": {"act_fn": "relu"},
+    r"down_block_types is \['x'\], this": {"down_block_types": ["x"]},
+    "block_out_channels: expected a list, got 5": {"block_out_channels": 5},
+    "block_out_channels must be from 1 to 65536, got -4": {"block_out_channels": [4, -4]},
+    "number of block_out_channels must be from 1 to 10, got 0": {"block_out_channels": []},
+    "number of block_out_channels must be from 1 to 10, got 40": {"block_out_channels": [4] * 40},
+    "layers_per_block must be from 1 to 100, got 1048576": {"layers_per_block": 2**20},
+    "layers_per_block: expected int, got null": {"layers_per_block": None},
+    "latent_channels: expected int, got true": {"latent_channels": True},
+    "norm_num_groups must be from 1 to 65536, got 0": {"norm_num_groups": 0},
+    "norm_num_groups 3 does not divide all of": {"norm_num_groups": 3},
+    "different lengths": {"decoder_block_out_channels": [4]},
+    "batch_norm_eps is 'x', expected a finite number": {"batch_norm_eps": "x"},
+    "batch_norm_eps is inf, expected a finite number": {"batch_norm_eps": float("inf")},
+}
+
+
+@pytest.mark.parametrize("message", BAD_SIZES)
+def test_sizes_that_no_network_has(message: str, tmp_path: Path):
+    sizes = json.loads((TINY_FOLDERS[0] / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**sizes, **BAD_SIZES[message]}))
+    with pytest.raises(UserError, match=rf"config\.json: .*{message}"):
+        replace(config(TINY_FOLDERS[0]), path=str(tmp_path)).build()
+
+
+def test_fields_out_of_range():
+    for field in ("channels", "factor", "tile", "tile_overlap"):
+        with pytest.raises(UserError, match=f"Flux2Autoencoder: {field} must be 1 or more, got 0"):
+            Flux2Autoencoder(**{field: 0})
+    with pytest.raises(UserError, match="scaling_factor is 0, expected a finite number other than 0"):
+        FluxAutoencoder().network({"scaling_factor": 0})
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_named(bad: float, tmp_path: Path):
+    folder = Path(shutil.copytree(TINY_FOLDERS[0], tmp_path / "vae", copy_function=shutil.copyfile))
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    arrays = safetensors.numpy.load_file(weights)
+    arrays["decoder.conv_in.weight"].reshape(-1)[1] = bad
+    safetensors.numpy.save_file(arrays, weights)
+    with pytest.raises(UserError, match=rf"{weights}: decoder\.conv_in\.weight: 1 of \d+ numbers are not"):
+        replace(config(TINY_FOLDERS[0]), path=str(folder)).build()

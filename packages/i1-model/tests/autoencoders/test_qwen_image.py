@@ -82,10 +82,11 @@ def test_tiles_agree_with_the_whole_where_nothing_reaches_beyond_them(folder):
 
 
 @pytest.mark.golden
-def test_recorded_latent_scaling():
-    record = np.load(FOLDER / "latent_scaling.npz")
+@pytest.mark.parametrize("path", sorted(FOLDER.rglob("latent_scaling*.npz")), ids=lambda path: path.stem)
+def test_recorded_latent_scaling(path):
+    record = np.load(path)
     mean, std = (tuple(record[f"qwenimage/{name}"].tolist()) for name in ("mean", "std"))
-    sizes = replace(SIZES, z_dim=16, latents_mean=mean, latents_std=std)
+    sizes = replace(SIZES, z_dim=len(mean), latents_mean=mean, latents_std=std)
     network = nnx.eval_shape(lambda: QwenImageNetwork(sizes))
     latents = record["qwenimage/latents"].transpose(0, 2, 3, 1)
     for name, function in (("scaled", network.normalise), ("unscaled", network.denormalise)):
@@ -114,6 +115,11 @@ def test_folders_of_another_autoencoder(folder):
     refused("latents_std has 1 values for z_dim 2", latents_std=[1.0])
     refused("has 2 channels and factor 4, the configuration says", dim_mult=[1, 2, 2])
     refused("parameters do not fit the model.*of another shape", base_dim=6)
+    refused("num_res_blocks must be from 1 to 100, got 1000000", num_res_blocks=10**6)
+    refused("number of dim_mult must be from 1 to 10, got 0", dim_mult=[])
+    refused("dim_mult must be from 1 to 16384, got 0", dim_mult=[1, 0])
+    refused("latents_std above 0", latents_std=[1.0, 0.0])
+    refused("latents_mean.0: expected float, got null", latents_mean=[None, 0.0])
     (folder / "config.json").write_text(json.dumps({"latent_channels": 2}))
     with pytest.raises(UserError, match=r"config\.json: lacks base_dim, z_dim, .* AutoencoderKLQwenImage"):
         QwenImageAutoencoder(path=str(folder)).build()

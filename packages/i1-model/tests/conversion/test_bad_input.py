@@ -12,10 +12,10 @@ import pytest
 from i1_hooks.cli import main
 from i1_model.conversion import destination
 from i1_model.conversion.convert import convert
-from model_goldens import FOLDER
+from model_goldens import PACKAGED
 
-NPZ = FOLDER / "checkpoints" / "checkpoint.npz-000000010"
-PT = FOLDER / "checkpoints" / "256_resolution_checkpoint_torch.pt"
+NPZ = PACKAGED / "checkpoints" / "checkpoint.npz-000000010"
+PT = PACKAGED / "checkpoints" / "256_resolution_checkpoint_torch.pt"
 SHARD = "transformer/diffusion_pytorch_model-00002-of-*.safetensors"
 
 

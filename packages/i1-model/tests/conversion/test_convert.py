@@ -31,10 +31,10 @@ from i1_model.flow import RectifiedFlow
 from i1_model.lora.factors import Factors, merge
 from i1_model.lora.folder import save_adapter
 from i1_model.text_encoders.hash import HashEncoder
-from model_goldens import FOLDER
+from model_goldens import PACKAGED
 
-NPZ = FOLDER / "checkpoints" / "checkpoint.npz-000000010"
-PT = FOLDER / "checkpoints" / "256_resolution_checkpoint_torch.pt"
+NPZ = PACKAGED / "checkpoints" / "checkpoint.npz-000000010"
+PT = PACKAGED / "checkpoints" / "256_resolution_checkpoint_torch.pt"
 CONFIG = ModelConfig(
     backbone=DualStream(hidden_width=24, num_heads=2, depth=3),
     adapter=TransformerAdapter(num_blocks=1, num_heads=2),

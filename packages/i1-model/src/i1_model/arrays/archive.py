@@ -1,4 +1,4 @@
-"""Zip archives whose damage is one line."""
+"""Zip archives; damage of any kind becomes an error of one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from i1_hooks.text import one_line
 from i1_model.arrays import reading
 
 LARGEST_RATIO = 100
-"""How many times its own size an archive may expand to, beyond `SMALL_BYTES`."""
+"""An archive may expand to this many times its size, or to `SMALL_BYTES` if that is more."""
 SMALL_BYTES = 2**28
 _DAMAGE = (
     zipfile.BadZipFile,
@@ -32,7 +32,7 @@ _DAMAGE = (
     LookupError,
     ArithmeticError,
 )
-"""What `zipfile` raises for files that are not whole archives; a member's name may be no text."""
+"""What `zipfile` raises for damaged archives, such as ValueError for a name that is not text."""
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _REST = 2**20
 _END, _END_BYTES = b"PK\x05\x06", 22
@@ -46,8 +46,8 @@ class Archive:
         path: the file.
 
     Raises:
-        UserError: when it cannot be read, is not a whole zip archive, has two entries of one name, or expands
-            to far more than any checkpoint does.
+        UserError: when it cannot be read, is not a whole zip archive, has two entries of the same name, or
+            expands to far more than any checkpoint does.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -84,7 +84,7 @@ class Archive:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Turns whatever reading a damaged archive raises into one line.
+        """Converts every error of a damaged archive into a `UserError`.
 
         Raises:
             UserError: naming the file.
@@ -109,9 +109,9 @@ class Archive:
 
         Args:
             name: the entry.
-            stored: dtype in it.
-            out: filled in C order, in its own dtype.
-            skip: bytes before the array.
+            stored: the dtype in the entry.
+            out: the array to fill, in C order and its own dtype.
+            skip: bytes of the entry before the array.
 
         Raises:
             UserError: when the bytes are damaged or too few.
@@ -146,7 +146,7 @@ class Archive:
     def _check(self) -> None:
         entries = self._zip.infolist()
         if len(entries) != len(self._zip.NameToInfo):
-            self.damaged("two entries have one name")
+            self.damaged("two entries have the same name")
         for entry in entries:
             if entry.compress_type not in _METHODS:
                 self.damaged(f"entry {entry.filename} is neither stored nor deflated")

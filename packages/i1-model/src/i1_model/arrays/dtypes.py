@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,7 +10,7 @@ from i1_hooks import UserError
 
 WeightDtype = Literal["float32", "bfloat16"]
 
-SAFETENSORS_DTYPES: dict[str, np.dtype[Any]] = {
+SAFETENSORS_DTYPES: dict[str, np.dtype] = {
     "F64": np.dtype(np.float64),
     "F32": np.dtype(np.float32),
     "F16": np.dtype(np.float16),
@@ -25,7 +25,7 @@ SAFETENSORS_DTYPES: dict[str, np.dtype[Any]] = {
 """What the header of a safetensors file calls them."""
 
 
-def weight_dtype(name: str) -> np.dtype[Any]:
+def weight_dtype(name: str) -> np.dtype:
     """Returns the numpy dtype of a `WeightDtype`.
 
     Raises:
@@ -36,6 +36,6 @@ def weight_dtype(name: str) -> np.dtype[Any]:
     return np.dtype(np.float32) if name == "float32" else np.dtype(jnp.bfloat16)
 
 
-def is_weight(dtype: np.dtype[Any]) -> bool:
+def is_weight(dtype: np.dtype) -> bool:
     """Tells whether weights are stored in this dtype (and not, say, integer positions)."""
     return dtype in (np.float64, np.float32, np.float16, jnp.bfloat16)

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from i1_hooks import UserError
 
 _EXPONENTS = {2: (np.uint16, 0x7F80), 4: (np.uint32, 0x7F800000), 8: (np.uint64, 0x7FF << 52)}
-"""By bytes of a number: an integer of that size, and the bits that are all set when it is not finite."""
+"""By bytes of a number: an integer type of that size, and the bits set in numbers that are not finite."""
 _HALF_EXPONENT = 0x7C00
 _PIECE = 2**18
-"""Numbers that are looked at together; they fit a processor's cache."""
+"""Numbers examined at a time; they fit into the cache of a processor."""
 
 
 def check_finite(values: np.ndarray, name: str) -> None:
     """Checks that all numbers of an array are finite; an array of integers always passes.
 
-    There is no option to let others pass: a network with one such parameter computes nothing else. Read the
-    file with `numpy` or the library `safetensors` to examine it.
+    No option turns this off: a single NaN or infinity spreads to everything that a network computes. To
+    examine such a file, read it with `numpy.load` or the library `safetensors`.
 
     Args:
         values: the array.
-        name: what messages call it: file and key.
+        name: the file and key, for messages.
 
     Raises:
         UserError: naming the array, how many of its numbers are not finite, and the first of them.
     """
     if not is_finite(values):
-        with np.errstate(invalid="ignore"):  # of NaN there are some that complain when they are converted
+        with np.errstate(invalid="ignore"):  # some NaNs warn when they are converted
             wide = values.astype(np.float64).reshape(-1)
         wrong = np.flatnonzero(~np.isfinite(wide))
         raise UserError(
@@ -41,7 +39,7 @@ def check_finite(values: np.ndarray, name: str) -> None:
 def is_finite(values: np.ndarray) -> bool:
     """Tells whether all numbers of an array are finite, at about the speed of memory.
 
-    The bits of the exponents are looked at, in pieces, since `numpy.isfinite` is slow for bfloat16.
+    The bits of the exponents are compared, because `numpy.isfinite` is slow for bfloat16.
     """
     if not _is_float(values.dtype):
         return True
@@ -55,5 +53,5 @@ def is_finite(values: np.ndarray) -> bool:
     )
 
 
-def _is_float(dtype: np.dtype[Any]) -> bool:
+def _is_float(dtype: np.dtype) -> bool:
     return dtype.isnative and dtype.name in ("float64", "float32", "float16", "bfloat16")

@@ -14,15 +14,15 @@ from i1_model.arrays.finite import check_finite
 
 @dataclass(frozen=True, slots=True)
 class LazyArray:
-    """An array that `copy_to` or `np.asarray` reads, once per call; what is read is checked to be finite.
+    """An array that is read on demand, by `copy_to` or `np.asarray`, and checked to be finite.
 
     Attributes:
-        shape: its shape.
-        dtype: its dtype, as returned.
-        stored: its dtype in the file.
-        fill: reads the array into one of the stored shape and any dtype, C-contiguous.
-        axes: order of the stored axes in the returned array; None keeps it.
-        name: what messages call it: file and key.
+        shape: the shape of the returned array.
+        dtype: the dtype of the returned array.
+        stored: the dtype in the file.
+        fill: reads the file into a C-contiguous array of the stored shape and any dtype.
+        axes: the order of the stored axes in the returned array; None keeps it.
+        name: the file and key, for messages.
     """
 
     shape: tuple[int, ...]
@@ -34,7 +34,7 @@ class LazyArray:
 
     @classmethod
     def of(cls, array: np.ndarray, name: str = "an array in memory") -> LazyArray:
-        """Returns an array in memory as one of these."""
+        """Wraps an array in memory."""
 
         def fill(out: np.ndarray) -> None:
             np.copyto(out, array, casting="unsafe")

@@ -1,9 +1,8 @@
-"""Arrays from files into JAX's memory, one after the other: where each goes, and who is told."""
+"""Moves arrays from files into JAX's memory one at a time, and reports the progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,21 +12,24 @@ from jax import Array
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.reading import aligned
 
+AnyArray = Array | np.ndarray | LazyArray
+"""An array of JAX, of numpy, or in a file."""
 Progress = Callable[[int, int], None]
-"""Called after every array that is read, with the bytes done and the bytes in all, as they are kept."""
-Sharding = Callable[[str, tuple[int, ...]], Any]
+"""Called after each array with the bytes read so far and the bytes in all, in the final dtypes."""
+Placement = jax.sharding.Sharding | jax.Device | None
+Sharding = Callable[[str, tuple[int, ...]], Placement]
 """Returns the `jax.sharding.Sharding` (or device, or None for the default one) of an array, given its path
 joined by `/` and its shape.
 """
 
 
 class ArrayReader:
-    """Reads arrays straight to their places; beside them no more than one array is in memory.
+    """Reads arrays to their devices; at most one array is held in memory besides them.
 
     Args:
-        total: bytes of all arrays, as they are kept.
-        sharding: where each goes; None is the default device.
-        progress: told after each.
+        total: bytes of all arrays in their final dtypes.
+        sharding: gives the sharding of each array; None is the default device.
+        progress: called after each array.
     """
 
     def __init__(
@@ -38,12 +40,12 @@ class ArrayReader:
         self._sharding = sharding
         self._progress = progress
 
-    def read(self, path: str, array: Any) -> Array:
+    def read(self, path: str, array: AnyArray) -> Array:
         """Returns an array in its dtype; a `LazyArray` is read into the memory of the result itself.
 
         Args:
-            path: what `sharding` is asked for.
-            array: of JAX, of numpy, or lazy.
+            path: the path of the array, passed to `sharding`.
+            array: the array.
         """
         place = self._place(path, tuple(array.shape))
         if isinstance(array, jax.Array):
@@ -53,10 +55,10 @@ class ArrayReader:
         self._fill(array, host)
         return jax.device_put(host, place, may_alias=True)
 
-    def stack(self, path: str, layers: Sequence[Any]) -> Array:
+    def stack(self, path: str, layers: Sequence[AnyArray]) -> Array:
         """Returns arrays of one shape and dtype on a new first axis; arguments as for `read`.
 
-        Layers are put together on the host unless they are on the device.
+        Layers are stacked on the host unless all of them are JAX arrays.
         """
         place = self._place(path, (len(layers), *layers[0].shape))
         if all(isinstance(layer, jax.Array) for layer in layers):
@@ -68,22 +70,22 @@ class ArrayReader:
             self._fill(layer, out)
         return jax.device_put(host, place, may_alias=True)
 
-    def _place(self, path: str, shape: tuple[int, ...]) -> Any:
+    def _place(self, path: str, shape: tuple[int, ...]) -> Placement:
         return None if self._sharding is None else self._sharding(path, shape)
 
-    def _fill(self, array: Any, out: np.ndarray) -> None:
+    def _fill(self, array: AnyArray, out: np.ndarray) -> None:
         if isinstance(array, LazyArray):
             array.copy_to(out)
         else:
             out[...] = np.asarray(array)
         self._tell(out)
 
-    def _tell(self, array: Any) -> None:
+    def _tell(self, array: AnyArray) -> None:
         self._done += array.nbytes
         if self._progress is not None:
             self._progress(self._done, self._total)
 
 
-def total_bytes(arrays: Iterable[Any]) -> int:
+def total_bytes(arrays: Iterable[AnyArray]) -> int:
     """Returns the bytes of arrays, lazy ones included."""
     return sum(array.size * array.dtype.itemsize for array in arrays)

@@ -21,13 +21,13 @@ _LARGEST_RANK = 32
 
 
 def npz_arrays(archive: Archive, prefix: str) -> dict[str, LazyArray]:
-    """Returns the arrays below a prefix, by the rest of their names; nothing else is touched.
+    """Returns the arrays whose names begin with a prefix, by the rest of their names; only headers are read.
 
     Arrays that numpy stored as two bytes without a type (`|V2`) are bfloat16.
 
     Args:
-        archive: the open file.
-        prefix: for example `"params_ema/"`.
+        archive: an open file.
+        prefix: the prefix, for example `"params_ema/"`.
 
     Raises:
         UserError: for a damaged header, or an array of Python objects.

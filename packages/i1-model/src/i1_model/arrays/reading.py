@@ -1,24 +1,25 @@
-"""Bytes of a file into an array of another dtype, without a second array of that size."""
+"""Reads bytes of a file into an array of another dtype, without a second array of that size."""
 
 from __future__ import annotations
 
 import math
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 PIECE = 2**20
-"""Elements that are converted at a time."""
+"""Elements converted at a time."""
 _ALIGNMENT = 64
 
 
-def fill(file: IO[bytes], stored: np.dtype[Any], out: np.ndarray) -> bool:
-    """Reads an array from a file's position on; a piece is the only memory beside it, none for equal dtypes.
+def fill(file: IO[bytes], stored: np.dtype, out: np.ndarray) -> bool:
+    """Reads an array from the current position of a file; only one piece of another dtype is held in memory.
 
     Args:
-        file: at the first byte; buffering only costs time.
-        stored: dtype in the file.
-        out: filled in C order, rounded to nearest.
+        file: the file, at the first byte; unbuffered is fastest.
+        stored: the dtype in the file.
+        out: the array to fill, in C order; numbers are rounded to nearest.
 
     Returns:
         False when the file ends first.
@@ -34,7 +35,7 @@ def fill(file: IO[bytes], stored: np.dtype[Any], out: np.ndarray) -> bool:
     return True
 
 
-def _read(file: Any, view: memoryview) -> bool:
+def _read(file: IO[bytes], view: memoryview) -> bool:
     while view:
         count = file.readinto(view)
         if not count:
@@ -43,8 +44,8 @@ def _read(file: Any, view: memoryview) -> bool:
     return True
 
 
-def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Returns an array without values whose memory JAX on CPU takes over instead of copying it.
+def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """Returns an uninitialised array whose memory JAX on CPU takes over instead of copying it.
 
     Pass it on by `jax.device_put(array, may_alias=True)` and do not write to it afterwards.
     """

@@ -1,6 +1,6 @@
 """Safetensors files, one or sharded, read tensor by tensor (bfloat16 included).
 
-What the header may hold is what the library `safetensors` accepts: https://github.com/huggingface/safetensors.
+Headers are accepted as strictly as by the library `safetensors`: https://github.com/huggingface/safetensors.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import i1_hooks.files
 import numpy as np
 from i1_hooks import UserError
 from i1_hooks.text import one_line
 
 from i1_model.arrays import reading
 from i1_model.arrays.dtypes import SAFETENSORS_DTYPES
+from i1_model.arrays.json_object import read_json
 from i1_model.arrays.lazy import LazyArray
 
 METADATA = "__metadata__"
@@ -36,7 +35,7 @@ class SafetensorsFile:
 
     Attributes:
         arrays: the arrays by name, to be read.
-        metadata: the texts that the file holds besides arrays.
+        metadata: the strings in the header.
     """
 
     arrays: dict[str, LazyArray]
@@ -118,19 +117,7 @@ def find_safetensors(folder: Path, stem: str) -> Path:
     raise UserError(f"{folder} has no {names[0]} (nor {names[1]}): the folder is absent or incomplete")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Returns the object in a JSON file.
-
-    Raises:
-        UserError: when it cannot be read or is not a JSON object.
-    """
-    data = i1_hooks.files.read_json(path)
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is not a JSON object")
-    return data
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repetition(pairs: list[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name stands twice in the header")
@@ -139,13 +126,13 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _parse(path: Path, header: Any, start: int, file_size: int) -> SafetensorsFile:
+def _parse(path: Path, header: object, start: int, file_size: int) -> SafetensorsFile:
     if not isinstance(header, dict):
         raise ValueError("the header is not a JSON object")
     metadata = header.pop(METADATA, None)
     metadata = {} if metadata is None else metadata
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise ValueError(f"{METADATA} holds more than texts by name")
+        raise ValueError(f"{METADATA} does not map strings to strings")
     places = {name: _place(path, name, entry) for name, entry in header.items()}
     end = 0
     for name, place in sorted(places.items(), key=lambda item: (item[1].begin, item[1].end)):
@@ -169,7 +156,7 @@ class _Place:
     end: int
 
 
-def _place(path: Path, name: str, entry: Any) -> _Place:
+def _place(path: Path, name: str, entry: object) -> _Place:
     """Returns where an array stands, as its entry in the header says."""
     if not isinstance(entry, Mapping) or entry.keys() != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"{name} has no dtype, shape and data_offsets")
@@ -187,7 +174,7 @@ def _place(path: Path, name: str, entry: Any) -> _Place:
     return _Place(dtype, tuple(shape), *offsets)
 
 
-def _are_sizes(values: Any) -> bool:
+def _are_sizes(values: object) -> bool:
     return isinstance(values, list) and all(type(value) is int and 0 <= value < 2**63 for value in values)
 
 

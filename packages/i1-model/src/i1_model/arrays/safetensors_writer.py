@@ -17,7 +17,7 @@ SHARD_BYTES = 5_000_000_000
 _CODES = {dtype: code for code, dtype in SAFETENSORS_DTYPES.items()}
 
 Written = Callable[[int], None]
-"""Called after every array with its bytes."""
+"""Called after each array with its number of bytes."""
 
 
 def write_safetensors(
@@ -31,8 +31,8 @@ def write_safetensors(
     Args:
         file: an empty file.
         arrays: by name, written in their dtypes, the widest first and otherwise in this order.
-        metadata: texts of the header.
-        written: told the progress.
+        metadata: strings for the header.
+        written: called after each array with its bytes.
 
     Raises:
         UserError: for a number that is not finite, or an array of a dtype that the format lacks.

@@ -1,7 +1,7 @@
 """Files that `torch.load(weights_only=True)` reads, written array by array and without PyTorch.
 
 Such a file is a zip archive: the pickle `data.pkl` describes containers and tensors, and every tensor's bytes
-are an entry `data/N`. The pickle is put together from its opcodes, since the `pickle` module can only name
+are an entry `data/N`. The pickle is assembled from opcodes, because the `pickle` module can only name
 functions that it can import. https://docs.pytorch.org/docs/stable/notes/serialization.html
 """
 
@@ -39,10 +39,10 @@ def write_torch(
 
     Args:
         file: an empty file.
-        values: plain containers, numbers and texts.
+        values: plain containers, numbers and strings.
         state: tensors by name, floating-point.
-        key: under which the state stands.
-        written: told the progress, the bytes of every array.
+        key: the name of the state in what is saved.
+        written: called after each array with its bytes.
     """
     with zipfile.ZipFile(file, "w", allowZip64=True) as archive:
         _add(archive, "data.pkl", _pickled(values, state, key))

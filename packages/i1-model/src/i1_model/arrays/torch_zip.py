@@ -1,7 +1,7 @@
-"""The zip files of `torch.save`, read without PyTorch and without running what is pickled in them.
+"""The zip files of `torch.save`, read without PyTorch and without running the code that a pickle may name.
 
-Such a file holds a pickle, `*/data.pkl`, and one entry of raw bytes per storage. The pickle may name classes
-and functions; here it reaches those that describe tensors, and any other name is an error.
+Such a file holds a pickle, `*/data.pkl`, and one entry of raw bytes per storage. A pickle may name any
+class or function; only those that describe tensors are allowed here, and any other name is an error.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class _Storage:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Understands plain containers and tensors, nothing else."""
+    """Unpickles plain containers and tensors only."""
 
     def __init__(self, archive: Archive, root: str, data: bytes) -> None:
         super().__init__(io.BytesIO(data))
@@ -113,7 +113,7 @@ class _Unpickler(pickle.Unpickler):
             "save it again with tensors and plain containers only"
         )
 
-    def persistent_load(self, pid: Any, /) -> _Storage:
+    def persistent_load(self, pid: tuple[object, ...], /) -> _Storage:
         kind, type_, key, _, size = pid
         if kind != "storage" or not isinstance(type_, _StorageType) or type(size) is not int:
             raise pickle.UnpicklingError(f"unknown reference {kind!r}")
@@ -129,7 +129,7 @@ class _Unpickler(pickle.Unpickler):
         if not isinstance(storage, _Storage) or len(shape) > _LARGEST_RANK:
             raise pickle.UnpicklingError("a tensor without a storage, or of too many axes")
         if any(type(number) is not int for number in numbers) or min(numbers) < 0:
-            raise pickle.UnpicklingError("the shape of a tensor is not made of numbers")
+            raise pickle.UnpicklingError("the shape of a tensor does not consist of sizes")
         last = sum(step * (size - 1) for step, size in zip(stride, shape, strict=True))
         if math.prod(shape) > storage.size or (math.prod(shape) and offset + last >= storage.size):
             raise pickle.UnpicklingError(f"a tensor reaches outside its storage {storage.entry}")

@@ -7,20 +7,21 @@ from typing import Any
 
 import jax
 from i1_hooks import UserError
+from jaxtyping import PyTree
 
 
-def flatten(params: Any) -> dict[str, Any]:
+def flatten(params: PyTree) -> dict[str, Any]:
     """Returns the leaves of a state or of nested dicts by their paths, joined by `/`, in tree order."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(params)
     return {"/".join(_key_name(key) for key in path if not _is_value(key)): leaf for path, leaf in leaves}
 
 
-def _is_value(key: Any) -> bool:
+def _is_value(key: object) -> bool:
     """Tells the `.value` of an `nnx.Variable` apart from a parameter's name."""
     return isinstance(key, jax.tree_util.GetAttrKey) and key.name == "value"
 
 
-def _key_name(key: Any) -> str:
+def _key_name(key: object) -> str:
     return str(key.name if isinstance(key, jax.tree_util.GetAttrKey) else key.key)
 
 
@@ -29,7 +30,7 @@ def check_shapes(shapes: Mapping[str, tuple[int, ...]], arrays: Mapping[str, Any
 
     Args:
         shapes: the expected shape by name.
-        arrays: what is given, by name; anything with a `shape`.
+        arrays: the given arrays by name; anything with a `shape`.
 
     Raises:
         UserError: listing all names that are missing, unknown or of another shape.

@@ -1,15 +1,16 @@
-"""What an autoencoder is: pure functions between pixels in [-1, 1] and normalised latents."""
+"""The interface of an autoencoder: pure functions between pixels in [-1, 1] and normalised latents."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from i1_hooks import ComponentConfig
 
 from i1_model.frozen import FrozenPart
 
 if TYPE_CHECKING:
-    import jax
+    from jax import Array
+    from jaxtyping import Float, PyTree
 
 
 class AutoencoderConfig(ComponentConfig, FrozenPart["Autoencoder"], kind="autoencoders"):
@@ -32,11 +33,13 @@ class Autoencoder(Protocol):
     """A frozen autoencoder; arrays are NHWC float32."""
 
     @property
-    def params(self) -> Any:
+    def params(self) -> PyTree:
         """The frozen arrays, a pytree; empty for an autoencoder without weights."""
         ...
 
-    def encode(self, params: Any, images: jax.Array, key: jax.Array | None = None) -> jax.Array:
+    def encode(
+        self, params: PyTree, images: Float[Array, "B H W 3"], key: Array | None = None
+    ) -> Float[Array, "B h w C"]:
         """Encodes images; pure and jittable.
 
         Args:
@@ -49,7 +52,7 @@ class Autoencoder(Protocol):
         """
         ...
 
-    def decode(self, params: Any, latents: jax.Array) -> jax.Array:
+    def decode(self, params: PyTree, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Decodes normalised latents; pure and jittable.
 
         Args:

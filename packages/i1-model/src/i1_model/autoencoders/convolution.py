@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 from jax import Array
+from jaxtyping import Float
 
 from i1_model.layers.linear import affine
 from i1_model.ops.attention import attention
@@ -25,7 +26,7 @@ class Dense(nnx.Module):
         self.weight = nnx.Param(jnp.zeros((in_width, out_width), jnp.float32))
         self.bias = nnx.Param(jnp.zeros((out_width,), jnp.float32))
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "... C"]) -> Float[Array, "... D"]:
         """Maps (..., in_width) to (..., out_width)."""
         return affine(x, self.weight[...], self.bias[...])
 
@@ -38,7 +39,7 @@ class GroupNorm(nnx.Module):
         self.weight = nnx.Param(jnp.ones((width,), jnp.float32))
         self.bias = nnx.Param(jnp.zeros((width,), jnp.float32))
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         """Normalises (B, H, W, C)."""
         batch, height, width, channels = x.shape
         grouped = x.reshape(batch, height, width, self.groups, channels // self.groups)
@@ -72,7 +73,7 @@ class Conv(nnx.Module):
         self.kernel = kernel
         self.resample: Resampling = resample
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         """Convolves (B, H, W, C) with zero padding."""
         side = self.kernel // 2
         if self.resample == "up":
@@ -99,7 +100,7 @@ class ResnetBlock(nnx.Module):
         if in_width != out_width:
             self.conv_shortcut = Conv(in_width, out_width, kernel=1)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W D"]:
         """Maps (B, H, W, in_width) to (B, H, W, out_width)."""
         y = normed_conv(self.norm1, self.conv1, x)
         y = normed_conv(self.norm2, self.conv2, y)
@@ -116,7 +117,7 @@ class AttentionBlock(nnx.Module):
         self.to_v = Dense(width, width)
         self.to_out = nnx.List([Dense(width, width)])
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         """Maps (B, H, W, width) to the same shape."""
         batch, height, width, channels = x.shape
         tokens = self.group_norm(x).reshape(batch, height * width, 1, channels)
@@ -124,6 +125,6 @@ class AttentionBlock(nnx.Module):
         return x + self.to_out[0](y).reshape(x.shape)
 
 
-def normed_conv(norm: GroupNorm, conv: Conv, x: Array) -> Array:
+def normed_conv(norm: GroupNorm, conv: Conv, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
     """Returns `conv(silu(norm(x)))`; x (B, H, W, C)."""
     return conv(jax.nn.silu(norm(x)))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
 from i1_hooks import UserError
 from jax import Array
+from jaxtyping import Float
 
+from i1_model.arrays.json_object import JsonObject
 from i1_model.autoencoders.convolution import (
     AttentionBlock,
     Conv,
@@ -19,6 +20,13 @@ from i1_model.autoencoders.convolution import (
     Resampling,
     ResnetBlock,
     normed_conv,
+)
+from i1_model.autoencoders.sizes import (
+    LARGEST_DEPTH,
+    LARGEST_LEVELS,
+    LARGEST_WIDTH,
+    check_range,
+    read_sizes,
 )
 
 LOGVAR_RANGE = (-30.0, 20.0)
@@ -48,6 +56,18 @@ class KLSizes:
     use_post_quant_conv: bool = True
     mid_block_add_attention: bool = True
 
+    def __post_init__(self) -> None:
+        widths = (*self.block_out_channels, *(self.decoder_block_out_channels or ()))
+        check_range("the number of block_out_channels", [len(self.block_out_channels)], LARGEST_LEVELS)
+        check_range("block_out_channels", widths, LARGEST_WIDTH)
+        check_range("layers_per_block", [self.layers_per_block], LARGEST_DEPTH)
+        check_range("latent_channels", [self.latent_channels], LARGEST_WIDTH)
+        check_range("norm_num_groups", [self.norm_num_groups], LARGEST_WIDTH)
+        if len(self.decoder_block_out_channels or self.block_out_channels) != len(self.block_out_channels):
+            raise UserError("decoder_block_out_channels and block_out_channels have different lengths")
+        if any(width % self.norm_num_groups for width in widths):
+            raise UserError(f"norm_num_groups {self.norm_num_groups} does not divide all of {widths}")
+
     @property
     def factor(self) -> int:
         """Pixels per latent position along each side."""
@@ -61,7 +81,7 @@ class DownBlock(nnx.Module):
         self.resnets = _resnets(in_width, out_width, sizes.layers_per_block, sizes)
         self.downsamplers = nnx.List([] if last else [_Resampler(out_width, "down")])
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         """Maps (B, H, W, in_width) to (B, H/2, W/2, out_width)."""
         for layer in (*self.resnets, *self.downsamplers):
             x = layer(x)
@@ -75,7 +95,7 @@ class UpBlock(nnx.Module):
         self.resnets = _resnets(in_width, out_width, sizes.layers_per_block + 1, sizes)
         self.upsamplers = nnx.List([] if last else [_Resampler(out_width, "up")])
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         """Maps (B, H, W, in_width) to (B, 2H, 2W, out_width)."""
         for layer in (*self.resnets, *self.upsamplers):
             x = layer(x)
@@ -90,7 +110,7 @@ class MidBlock(nnx.Module):
         attends = sizes.mid_block_add_attention
         self.attentions = nnx.List([AttentionBlock(width, sizes.norm_num_groups)] if attends else [])
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         """Maps (B, H, W, width) to the same shape."""
         for layer in (self.resnets[0], *self.attentions, self.resnets[1]):
             x = layer(x)
@@ -108,7 +128,7 @@ class Encoder(nnx.Module):
         self.conv_norm_out = GroupNorm(widths[-1], sizes.norm_num_groups)
         self.conv_out = Conv(widths[-1], 2 * sizes.latent_channels)
 
-    def __call__(self, images: Array) -> Array:
+    def __call__(self, images: Float[Array, "B H W 3"]) -> Float[Array, "B h w C"]:
         """Maps (B, H, W, 3) to (B, H/f, W/f, 2 C)."""
         x = self.conv_in(images)
         for block in self.down_blocks:
@@ -127,7 +147,7 @@ class Decoder(nnx.Module):
         self.conv_norm_out = GroupNorm(widths[-1], sizes.norm_num_groups)
         self.conv_out = Conv(widths[-1], 3)
 
-    def __call__(self, latents: Array) -> Array:
+    def __call__(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Maps (B, h, w, C) to (B, h f, w f, 3)."""
         x = self.mid_block(self.conv_in(latents))
         for block in self.up_blocks:
@@ -148,7 +168,9 @@ class AutoencoderKL(nnx.Module):
         if sizes.use_post_quant_conv:
             self.post_quant_conv = Conv(channels, channels, kernel=1)
 
-    def posterior(self, images: Array) -> tuple[Array, Array]:
+    def posterior(
+        self, images: Float[Array, "B H W 3"]
+    ) -> tuple[Float[Array, "B h w C"], Float[Array, "B h w C"]]:
         """Returns mean and log variance (B, H/f, W/f, C) of the latents of images (B, H, W, 3) in [-1, 1]."""
         moments = self.encoder(images)
         if hasattr(self, "quant_conv"):
@@ -156,39 +178,34 @@ class AutoencoderKL(nnx.Module):
         mean, logvar = jnp.split(moments, 2, axis=-1)
         return mean, jnp.clip(logvar, *LOGVAR_RANGE)
 
-    def decode(self, latents: Array) -> Array:
+    def decode(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Returns images (B, h f, w f, 3) of latents (B, h, w, C) as the encoder's, not normalised."""
         if hasattr(self, "post_quant_conv"):
             latents = self.post_quant_conv(latents)
         return self.decoder(latents)
 
 
-def sizes_from_json(data: dict[str, Any]) -> KLSizes:
+def sizes_from_json(data: JsonObject) -> KLSizes:
     """Returns the sizes in a diffusers `config.json`.
 
     Raises:
-        UserError: for an architecture other than plain residual blocks with SiLU on RGB.
+        UserError: for an architecture other than plain residual blocks with SiLU on RGB, or a size out of
+            range.
     """
-    fixed = {
-        "in_channels": 3,
-        "out_channels": 3,
-        "act_fn": "silu",
-        "down_block_types": ["DownEncoderBlock2D"] * len(data.get("block_out_channels", ())),
-        "up_block_types": ["UpDecoderBlock2D"] * len(data.get("block_out_channels", ())),
+    sizes = read_sizes(KLSizes, data, {"in_channels": 3, "out_channels": 3, "act_fn": "silu"})
+    levels = len(sizes.block_out_channels)
+    blocks = {
+        "down_block_types": ["DownEncoderBlock2D"] * levels,
+        "up_block_types": ["UpDecoderBlock2D"] * levels,
     }
-    for name, value in fixed.items():
-        if name in data and data[name] != value:
-            raise UserError(f"{name} is {data[name]!r}, this autoencoder is implemented for {value!r} only")
-    known = {name: data[name] for name in KLSizes.__dataclass_fields__ if name in data}
-    tuples = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}
-    return KLSizes(**{**known, **tuples})
+    return read_sizes(KLSizes, data, blocks)
 
 
 class _Resampler(nnx.Module):
     def __init__(self, width: int, direction: Resampling) -> None:
         self.conv = Conv(width, width, resample=direction)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         return self.conv(x)
 
 
@@ -197,6 +214,6 @@ def _resnets(in_width: int, out_width: int, number: int, sizes: KLSizes) -> nnx.
     return nnx.List([ResnetBlock(i, o, sizes.norm_num_groups) for i, o in pairwise(widths)])
 
 
-def _levels(block: Any, widths: Sequence[int], sizes: KLSizes) -> list[nnx.Module]:
+def _levels(block: Callable[..., nnx.Module], widths: Sequence[int], sizes: KLSizes) -> list[nnx.Module]:
     pairs = list(pairwise(widths))
     return [block(i, o, sizes, last=level == len(pairs) - 1) for level, (i, o) in enumerate(pairs)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-import jax
 from i1_hooks import UserError
+from jax import Array
+from jaxtyping import Float, PyTree
 
 from i1_model.autoencoders.base import AutoencoderConfig
+
+LARGEST_FACTOR = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +26,10 @@ class PatchAutoencoder(AutoencoderConfig):
     channels: int = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.factor < 1:
-            raise UserError(f"patch autoencoder: factor must be at least 1, got {self.factor}")
+        if not 1 <= self.factor <= LARGEST_FACTOR:
+            raise UserError(
+                f"patch autoencoder: factor must be from 1 to {LARGEST_FACTOR}, got {self.factor}"
+            )
         object.__setattr__(self, "channels", 3 * self.factor**2)
 
     def build(self) -> SpaceToChannel:
@@ -42,9 +46,11 @@ class SpaceToChannel:
 
     def __init__(self, config: PatchAutoencoder) -> None:
         self.config = config
-        self.params: dict[str, jax.Array] = {}
+        self.params: dict[str, Array] = {}
 
-    def encode(self, params: Any, images: jax.Array, key: jax.Array | None = None) -> jax.Array:
+    def encode(
+        self, params: PyTree, images: Float[Array, "B H W 3"], key: Array | None = None
+    ) -> Float[Array, "B h w C"]:
         """Moves space into channels; there is no posterior, so `params` and `key` change nothing.
 
         Args:
@@ -69,7 +75,7 @@ class SpaceToChannel:
         x = images.reshape(batch, height // f, f, width // f, f, colours)
         return x.transpose(0, 1, 3, 5, 2, 4).reshape(batch, height // f, width // f, colours * f * f)
 
-    def decode(self, params: Any, latents: jax.Array) -> jax.Array:
+    def decode(self, params: PyTree, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Moves channels back into space, the inverse of `encode`.
 
         Args:

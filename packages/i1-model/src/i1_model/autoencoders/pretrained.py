@@ -1,11 +1,11 @@
-"""What the pretrained autoencoders share: a diffusers folder, and the autoencoder loaded from it."""
+"""The base of pretrained autoencoders, which are read from a folder in the layout of diffusers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,12 @@ import numpy as np
 from flax import nnx
 from i1_hooks import UserError
 from jax import Array
+from jaxtyping import Float, PyTree
 
+from i1_model.arrays.json_object import JsonObject, read_json
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.loading import ArrayReader, Progress, Sharding, total_bytes
-from i1_model.arrays.safetensors import find_safetensors, read_json, safetensors_arrays
+from i1_model.arrays.safetensors import find_safetensors, safetensors_arrays
 from i1_model.arrays.trees import check_shapes, flatten
 from i1_model.autoencoders.base import AutoencoderConfig
 from i1_model.autoencoders.tiling import map_tiles
@@ -36,19 +38,21 @@ class LatentNetwork(Protocol):
     channels: int
     factor: int
 
-    def posterior(self, images: Array) -> tuple[Array, Array]:
+    def posterior(
+        self, images: Float[Array, "B H W 3"]
+    ) -> tuple[Float[Array, "B h w C"], Float[Array, "B h w C"]]:
         """Returns mean and log variance (B, H/f, W/f, C) of the latents of images (B, H, W, 3) in [-1, 1]."""
         ...
 
-    def decode(self, latents: Array) -> Array:
+    def decode(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Returns images (B, h f, w f, 3) of latents (B, h, w, C) as the encoder's, not normalised."""
         ...
 
-    def normalise(self, latents: Array) -> Array:
+    def normalise(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
         """Maps the encoder's latents to those of the denoiser."""
         ...
 
-    def denormalise(self, latents: Array) -> Array:
+    def denormalise(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
         """Maps the denoiser's latents to those of the decoder."""
         ...
 
@@ -58,8 +62,8 @@ class PretrainedAutoencoder(AutoencoderConfig):
     """Base of the configurations of pretrained autoencoders.
 
     Attributes:
-        path: folder with `config.json` and `diffusion_pytorch_model.safetensors`; None is only good for a
-            configuration that is not built.
+        path: the folder with `config.json` and `diffusion_pytorch_model.safetensors`; None is allowed for a
+            configuration that is never built.
         channels: channels of the latents.
         factor: pixels per latent position along each side.
         tile: side, in latent positions, of the tiles that larger pictures are encoded and decoded by, which
@@ -67,7 +71,8 @@ class PretrainedAutoencoder(AutoencoderConfig):
             whole. None takes every picture as a whole.
         tile_overlap: latent positions that neighbouring tiles share at least.
         slicing: whether the pictures of a batch are encoded and decoded one after another, which bounds
-            memory and changes values by rounding alone; for one device, since several would all do the same.
+            memory and changes values by rounding alone; for one device
+            alone, because several would repeat the same work.
     """
 
     path: str | None = None
@@ -77,12 +82,18 @@ class PretrainedAutoencoder(AutoencoderConfig):
     tile_overlap: int = 16
     slicing: bool = False
 
+    def __post_init__(self) -> None:
+        for name in ("channels", "factor", "tile", "tile_overlap"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{type(self).__name__}: {name} must be 1 or more, got {value}")
+
     repository: ClassVar[str]
-    """Where the weights are published, a repository on huggingface.co; they lie in its subfolder `vae`."""
+    """The repository on huggingface.co that publishes the weights, in its subfolder `vae`."""
     gated: ClassVar[bool] = False
-    """Whether one must accept a licence to download them."""
-    published: ClassVar[Mapping[str, Any]]
-    """What the published `config.json` says about the sizes, where the defaults differ."""
+    """Whether downloading them requires accepting a licence."""
+    published: ClassVar[JsonObject]
+    """The sizes in the published `config.json` that differ from the defaults."""
 
     def build(self) -> LoadedAutoencoder:
         """Returns the autoencoder with its weights.
@@ -99,7 +110,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
 
         Args:
             sharding: where each array goes; its path is the stored name with `/` for `.`.
-            progress: told how far reading is.
+            progress: called after each array.
         """
         graphdef, treedef, arrays = self._find()
         reader = ArrayReader(total_bytes(arrays.values()), sharding=sharding, progress=progress)
@@ -114,7 +125,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
         """
         self._find()
 
-    def _find(self) -> tuple[Any, Any, dict[str, LazyArray]]:
+    def _find(self) -> tuple[nnx.GraphDef, jax.tree_util.PyTreeDef, dict[str, LazyArray]]:
         """Returns the network's graph, the structure of its parameters, and their arrays."""
         page = f"https://huggingface.co/{self.repository}"
         how = f"accept its licence at {page} to download it" if self.gated else f"download it from {page}"
@@ -151,7 +162,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
             )
         return LoadedAutoencoder(self, *nnx.split(network))
 
-    def network(self, data: dict[str, Any]) -> LatentNetwork:
+    def network(self, data: JsonObject) -> LatentNetwork:
         """Returns the network of a `config.json`, an `nnx.Module` whose parameters start at zero.
 
         Raises:
@@ -161,7 +172,7 @@ class PretrainedAutoencoder(AutoencoderConfig):
 
     @staticmethod
     def stored(arrays: Mapping[str, LazyArray]) -> dict[str, LazyArray]:
-        """Returns the stored arrays that the network has, by the names and with the axes it would store."""
+        """Returns the arrays of the network among the stored ones, by their names in the network."""
         return dict(arrays)
 
 
@@ -170,30 +181,34 @@ class LoadedAutoencoder:
 
     Args:
         config: the autoencoder.
-        graphdef: of its network.
-        params: of its network.
+        graphdef: the graph of its network.
+        params: the parameters of its network.
     """
 
-    def __init__(self, config: PretrainedAutoencoder, graphdef: Any, params: Any) -> None:
+    def __init__(self, config: PretrainedAutoencoder, graphdef: nnx.GraphDef, params: PyTree) -> None:
         self.config = config
         self._graphdef = graphdef
         self.params = params
 
-    def posterior(self, params: Any, images: Array) -> tuple[Array, Array]:
+    def posterior(
+        self, params: PyTree, images: Float[Array, "B H W 3"]
+    ) -> tuple[Float[Array, "B h w C"], Float[Array, "B h w C"]]:
         """Returns mean and log variance (B, H/f, W/f, C), not normalised, of images (B, H, W, 3)."""
         return self._posterior(self.network(params), images)
 
-    def network(self, params: Any) -> LatentNetwork:
+    def network(self, params: PyTree) -> LatentNetwork:
         """Returns the network with these parameters."""
         return nnx.merge(self._graphdef, params)
 
-    def encode(self, params: Any, images: Array, key: Array | None = None) -> Array:
+    def encode(
+        self, params: PyTree, images: Float[Array, "B H W 3"], key: Array | None = None
+    ) -> Float[Array, "B h w C"]:
         """Encodes images.
 
         Args:
             params: the autoencoder's `params`.
             images: (B, H, W, 3) in [-1, 1].
-            key: of the draw `mean + std * normal(key)` from the posterior; None takes the mean.
+            key: draws `mean + std * normal(key)` from the posterior; None takes the mean.
 
         Returns:
             Normalised latents (B, H/f, W/f, C).
@@ -205,7 +220,7 @@ class LoadedAutoencoder:
             latents = latents + jnp.exp(0.5 * logvar) * noise
         return network.normalise(latents)
 
-    def decode(self, params: Any, latents: Array) -> Array:
+    def decode(self, params: PyTree, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Decodes normalised latents (B, h, w, C) to images (B, h f, w f, 3), nominally in [-1, 1]."""
         network = self.network(params)
         return self._map(network.decode, network.denormalise(latents), unit_out=self.config.factor)
@@ -228,7 +243,9 @@ class LoadedAutoencoder:
         return jax.lax.map(lambda image: by_tiles(image[None])[0], batch)
 
 
-def _stored_arrays(folder: Path, expected: Any, stored: Any) -> dict[str, LazyArray]:
+def _stored_arrays(
+    folder: Path, expected: PyTree, stored: Callable[[Mapping[str, LazyArray]], dict[str, LazyArray]]
+) -> dict[str, LazyArray]:
     """Returns the arrays of a folder in float32 by path, in the order of the network's."""
     path = find_safetensors(folder, "diffusion_pytorch_model")
     arrays = {

@@ -1,8 +1,8 @@
 """The Qwen-Image autoencoder for single pictures, its weights read from a diffusers folder.
 
-The published network is a causal one for videos. Of a single frame, the convolutions over time see zeros
-and the frame itself, which meets the last slice of their kernels; the changes of frame rate do nothing. What
-is left is a network of pictures, and only its parameters are read.
+The published network is a causal one for videos. For a single frame, its convolutions over time see zeros
+and then the frame, to which the last slice of their kernels applies, and the changes of frame rate have no
+effect. A network for pictures remains, and only its parameters are read.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +18,20 @@ import numpy as np
 from flax import nnx
 from i1_hooks import UserError
 from jax import Array
+from jaxtyping import Float
 
+from i1_model.arrays.json_object import JsonObject
 from i1_model.arrays.lazy import LazyArray
 from i1_model.autoencoders.convolution import Conv
 from i1_model.autoencoders.kl import LOGVAR_RANGE
 from i1_model.autoencoders.pretrained import PretrainedAutoencoder
+from i1_model.autoencoders.sizes import (
+    LARGEST_DEPTH,
+    LARGEST_LEVELS,
+    LARGEST_WIDTH,
+    check_range,
+    read_sizes,
+)
 from i1_model.ops.attention import attention
 from i1_model.ops.matmul import last_axis
 
@@ -31,10 +40,10 @@ _SMALLEST_NORM = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class QwenImageAutoencoder(PretrainedAutoencoder):
-    """Configuration of the Qwen-Image autoencoder: latents `(z - mean) / std`; fields as its base's."""
+    """Configuration of the Qwen-Image autoencoder: latents `(z - mean) / std`."""
 
     repository: ClassVar[str] = "Qwen/Qwen-Image"
-    published: ClassVar[Mapping[str, Any]] = {
+    published: ClassVar[JsonObject] = {
         "base_dim": 96,
         "z_dim": 16,
         "dim_mult": [1, 2, 4, 4],
@@ -49,13 +58,13 @@ class QwenImageAutoencoder(PretrainedAutoencoder):
         ],
     }
 
-    def network(self, data: dict[str, Any]) -> QwenImageNetwork:
+    def network(self, data: JsonObject) -> QwenImageNetwork:
         """Returns the network of a `config.json`."""
         return QwenImageNetwork(sizes_from_json(data))
 
     @staticmethod
     def stored(arrays: Mapping[str, LazyArray]) -> dict[str, LazyArray]:
-        """Returns the arrays that a single frame meets: last slices in time, nothing of the frame rate."""
+        """Returns the arrays for a single frame: the last slices in time, and none of the frame rate."""
         return {
             name.replace(".resample.1.", ".resample."): _of_one_frame(name, array)
             for name, array in arrays.items()
@@ -84,6 +93,13 @@ class QwenImageSizes:
     latents_std: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        check_range("the number of dim_mult", [len(self.dim_mult)], LARGEST_LEVELS)
+        check_range("base_dim", [self.base_dim], LARGEST_WIDTH)
+        check_range("dim_mult", self.dim_mult, LARGEST_WIDTH // self.base_dim)
+        check_range("num_res_blocks", [self.num_res_blocks], LARGEST_DEPTH)
+        check_range("z_dim", [self.z_dim], LARGEST_WIDTH)
+        if self.base_dim % 2 or min(self.latents_std, default=1.0) <= 0:
+            raise UserError("base_dim must be even, and every value of latents_std above 0")
         for name in ("latents_mean", "latents_std"):
             if len(getattr(self, name)) != self.z_dim:
                 raise UserError(f"{name} has {len(getattr(self, name))} values for z_dim {self.z_dim}")
@@ -100,7 +116,7 @@ class ChannelNorm(nnx.Module):
     def __init__(self, width: int) -> None:
         self.gamma = nnx.Param(jnp.ones((width,), jnp.float32))
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         """Normalises (B, H, W, C)."""
         length = jnp.sqrt(jnp.square(x).sum(-1, keepdims=True))
         unit = x / jnp.maximum(length, _SMALLEST_NORM)
@@ -118,7 +134,7 @@ class ResidualBlock(nnx.Module):
         if in_width != out_width:
             self.conv_shortcut = Conv(in_width, out_width, kernel=1)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W D"]:
         """Maps (B, H, W, in_width) to (B, H, W, out_width)."""
         y = self.conv1(jax.nn.silu(self.norm1(x)))
         y = self.conv2(jax.nn.silu(self.norm2(y)))
@@ -131,7 +147,7 @@ class Resample(nnx.Module):
     def __init__(self, width: int, *, up: bool) -> None:
         self.resample = Conv(width, width // 2, resample="up") if up else Conv(width, width, resample="down")
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         """Maps (B, H, W, width) to (B, 2 H, 2 W, width / 2) or (B, H / 2, W / 2, width)."""
         return self.resample(x)
 
@@ -144,7 +160,7 @@ class PictureAttention(nnx.Module):
         self.to_qkv = Conv(width, 3 * width, kernel=1)
         self.proj = Conv(width, width, kernel=1)
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         """Maps (B, H, W, width) to the same shape."""
         batch, height, width, channels = x.shape
         tokens = self.to_qkv(self.norm(x)).reshape(batch, height * width, 1, 3 * channels)
@@ -160,7 +176,7 @@ class Middle(nnx.Module):
         self.resnets = nnx.List([ResidualBlock(width, width), ResidualBlock(width, width)])
         self.attentions = nnx.List([PictureAttention(width)])
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B H W C"]:
         """Maps (B, H, W, width) to the same shape."""
         return self.resnets[1](self.attentions[0](self.resnets[0](x)))
 
@@ -181,7 +197,7 @@ class Encoder(nnx.Module):
         self.norm_out = ChannelNorm(widths[-1])
         self.conv_out = Conv(widths[-1], 2 * sizes.z_dim)
 
-    def __call__(self, images: Array) -> Array:
+    def __call__(self, images: Float[Array, "B H W 3"]) -> Float[Array, "B h w C"]:
         """Maps (B, H, W, 3) to (B, H/f, W/f, 2 C)."""
         x = _apply(self.down_blocks, self.conv_in(images))
         return self.conv_out(jax.nn.silu(self.norm_out(self.mid_block(x))))
@@ -194,7 +210,7 @@ class UpBlock(nnx.Module):
         self.resnets = nnx.List(_residual_blocks(in_width, out_width, sizes.num_res_blocks + 1))
         self.upsamplers = nnx.List([] if last else [Resample(out_width, up=True)])
 
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Float[Array, "B H W C"]) -> Float[Array, "B h w D"]:
         """Maps (B, H, W, in_width) to (B, 2 H, 2 W, out_width / 2)."""
         return _apply((*self.resnets, *self.upsamplers), x)
 
@@ -214,7 +230,7 @@ class Decoder(nnx.Module):
         self.norm_out = ChannelNorm(widths[-1])
         self.conv_out = Conv(widths[-1], 3)
 
-    def __call__(self, latents: Array) -> Array:
+    def __call__(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Maps (B, h, w, C) to (B, h f, w f, 3)."""
         x = _apply(self.up_blocks, self.mid_block(self.conv_in(latents)))
         return self.conv_out(jax.nn.silu(self.norm_out(x)))
@@ -233,47 +249,43 @@ class QwenImageNetwork(nnx.Module):
         self.post_quant_conv = Conv(sizes.z_dim, sizes.z_dim, kernel=1)
         self.decoder = Decoder(sizes)
 
-    def posterior(self, images: Array) -> tuple[Array, Array]:
+    def posterior(
+        self, images: Float[Array, "B H W 3"]
+    ) -> tuple[Float[Array, "B h w C"], Float[Array, "B h w C"]]:
         """Returns mean and log variance (B, H/f, W/f, C) of the latents of images (B, H, W, 3) in [-1, 1]."""
         mean, logvar = jnp.split(self.quant_conv(self.encoder(images)), 2, axis=-1)
         return mean, jnp.clip(logvar, *LOGVAR_RANGE)
 
-    def decode(self, latents: Array) -> Array:
+    def decode(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B H W 3"]:
         """Returns images (B, h f, w f, 3) of latents (B, h, w, C) as the encoder's, not normalised."""
         return self.decoder(self.post_quant_conv(latents))
 
-    def normalise(self, latents: Array) -> Array:
+    def normalise(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
         """Maps the encoder's latents to those of the denoiser."""
         return (latents - _channels(self.mean)) / _channels(self.deviation)
 
-    def denormalise(self, latents: Array) -> Array:
+    def denormalise(self, latents: Float[Array, "B h w C"]) -> Float[Array, "B h w C"]:
         """Maps the denoiser's latents to those of the decoder."""
         return latents * _channels(self.deviation) + _channels(self.mean)
 
 
-def sizes_from_json(data: Mapping[str, Any]) -> QwenImageSizes:
+def sizes_from_json(data: JsonObject) -> QwenImageSizes:
     """Returns the sizes in a diffusers `config.json`.
 
     Raises:
         UserError: for another architecture, or attention outside the middle.
     """
-    names = list(QwenImageSizes.__dataclass_fields__)
-    absent = [name for name in names if name not in data]
+    absent = [name for name in QwenImageSizes.__dataclass_fields__ if name not in data]
     if absent:
         raise UserError(f"lacks {', '.join(absent)}: it is not an AutoencoderKLQwenImage")
-    for name, value in (("attn_scales", []), ("input_channels", 3)):
-        if data.get(name, value) != value:
-            raise UserError(f"{name} is {data[name]!r}, this autoencoder is implemented for {value!r} only")
-    values: dict[str, Any] = {name: data[name] for name in names}
-    tuples = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
-    return QwenImageSizes(**{**values, **tuples})
+    return read_sizes(QwenImageSizes, data, {"attn_scales": [], "input_channels": 3})
 
 
 def _residual_blocks(in_width: int, width: int, number: int) -> list[nnx.Module]:
     return [ResidualBlock(i, o) for i, o in pairwise((in_width, *[width] * number))]
 
 
-def _apply(layers: Sequence[Any], x: Array) -> Array:
+def _apply(layers: Sequence[Callable[[Array], Array]], x: Array) -> Array:
     for layer in layers:
         x = layer(x)
     return x

@@ -1,8 +1,8 @@
-"""Pictures tile by tile: overlapping tiles, joined by weights that fall to zero at their edges.
+"""Applies a function to overlapping tiles and joins them by weights that fall to zero at their edges.
 
-Memory is that of one tile and of the result. A function of single positions gives the values of the whole.
-One with global parts (norms over all positions, attention) gives each tile its own, and the joins stay free
-of seams because the weights change gradually.
+The memory is that of one tile and of the result. A function of single positions gives the values of the whole
+picture. One with global parts (norms over all positions, attention) computes them for each tile, and no seams
+show because the weights change gradually.
 """
 
 from __future__ import annotations
@@ -14,24 +14,25 @@ import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
 from jax import Array
+from jaxtyping import Float
 
 
 def map_tiles(
     function: Callable[[Array], Array],
-    x: Array,
+    x: Float[Array, "B h w C"],
     *,
     tile: int | None,
     overlap: int,
     unit_in: int = 1,
     unit_out: int = 1,
-) -> Array:
+) -> Float[Array, "B H W D"]:
     """Applies a function of pictures to tiles and joins the results; jittable.
 
     Args:
         function: maps (B, h unit_in, w unit_in, C) to (B, h unit_out, w unit_out, C').
         x: (B, H unit_in, W unit_in, C).
-        tile: side of a tile in units; None takes the picture as a whole, as does one that holds it.
-        overlap: units that neighbouring tiles share at least; below `tile`.
+        tile: the side of a tile in units; None, or one as large as the picture, uses no tiles.
+        overlap: the fewest units that neighbouring tiles share; less than `tile`.
         unit_in: positions of a unit in `x`.
         unit_out: positions of a unit in the result.
 

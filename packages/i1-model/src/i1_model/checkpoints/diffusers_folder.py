@@ -1,11 +1,10 @@
-"""The texts of a Hub repository in the layout of diffusers: indices, configurations, the model card."""
+"""The JSON files and the model card of a Hub repository in the layout of diffusers."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from i1_hooks import UserError
 
+from i1_model.arrays.json_object import JsonObject
 from i1_model.backbones import DualStream
 from i1_model.config import ModelConfig
 
@@ -15,7 +14,7 @@ SCHEDULER_CLASS = "FlowMatchEulerDiscreteScheduler"
 PUBLISHED_SHIFT = 0.3
 
 
-def released_config(config: ModelConfig) -> dict[str, Any]:
+def released_config(config: ModelConfig) -> JsonObject:
     """Returns the fields that the released `.pt` files hold under `config`.
 
     Raises:
@@ -39,14 +38,14 @@ def released_config(config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def transformer_config(config: ModelConfig, record: dict[str, Any]) -> dict[str, Any]:
+def transformer_config(config: ModelConfig, record: JsonObject) -> JsonObject:
     """Returns `transformer/config.json`; `i1` holds the record of the model, from which it is read back."""
     fields = released_config(config)
     head_dim = fields["hidden_size"] // fields["num_heads"]
     return {"_class_name": TRANSFORMER_CLASS, **fields, "head_dim": head_dim, "i1": record}
 
 
-def model_index() -> dict[str, Any]:
+def model_index() -> JsonObject:
     """Returns `model_index.json`; the gated text encoder and autoencoder are not part of the repository."""
     return {
         "_class_name": PIPELINE_CLASS,
@@ -58,7 +57,7 @@ def model_index() -> dict[str, Any]:
     }
 
 
-def scheduler_config(shift: float) -> dict[str, Any]:
+def scheduler_config(shift: float) -> JsonObject:
     """Returns `scheduler/scheduler_config.json`, which states that time runs from noise to data.
 
     diffusers' sigma is 1 at noise, so ours is `t = 1 - sigma`. With `invert_sigmas` its scheduler walks `1 -
@@ -66,7 +65,7 @@ def scheduler_config(shift: float) -> dict[str, Any]:
     is the shift 1 / s of sigma.
 
     Args:
-        shift: s of the time grid; 0 and 1 are none.
+        shift: the shift s of the time grid; 0 and 1 leave the grid uniform.
     """
     return {
         "_class_name": SCHEDULER_CLASS,
@@ -86,9 +85,9 @@ def model_card(title: str, config: ModelConfig, num_parameters: int, shift: floa
     """Returns `README.md` with the metadata that the Hub reads.
 
     Args:
-        title: name of the model.
+        title: the name of the model.
         config: the model.
-        num_parameters: of the transformer.
+        num_parameters: the number of parameters of the transformer.
         shift: as for `scheduler_config`.
     """
     encoder, autoencoder = (

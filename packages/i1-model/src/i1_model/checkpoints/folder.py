@@ -1,4 +1,4 @@
-"""Model folders: `config.json` beside `model.safetensors`, all that sampling needs."""
+"""Model folders: `config.json` and `model.safetensors`, all that sampling needs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import jax
 import numpy as np
 from i1_hooks import UserError, from_dict, get_registry, to_dict
 from i1_hooks.files import write_atomically
+from jaxtyping import PyTree
 
 from i1_model.arrays.dtypes import WeightDtype, weight_dtype
+from i1_model.arrays.json_object import JsonObject, read_json
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.loading import Progress, Sharding
-from i1_model.arrays.safetensors import read_json, safetensors_arrays
+from i1_model.arrays.safetensors import safetensors_arrays
 from i1_model.arrays.safetensors_writer import write_safetensors
 from i1_model.checkpoints.names import from_released, to_released
 from i1_model.config import ModelConfig
@@ -43,32 +45,33 @@ class LoadedModel:
     """
 
     config: ModelConfig
-    params: Any
-    metadata: dict[str, Any]
+    params: PyTree
+    metadata: JsonObject
 
 
 def save_model(
     folder: str | os.PathLike[str],
     config: ModelConfig,
-    params: Any,
+    params: PyTree,
     *,
     dtype: WeightDtype = "float32",
-    metadata: Mapping[str, Any],
+    metadata: JsonObject,
 ) -> Path:
     """Writes a model folder; each file appears whole or not at all, the weights first.
 
     Args:
-        folder: made when absent; other files in it stay.
+        folder: the folder, created if absent; other files in it are kept.
         config: the model's configuration.
         params: the denoiser's parameters, as `nnx.split` returns them or as nested dicts.
-        dtype: of the stored arrays.
-        metadata: JSON-ready values stored beside the configuration, for example `step` and `recipe`.
+        dtype: the dtype of the stored arrays.
+        metadata: JSON-ready values stored with the configuration, for example `step` and `recipe`.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: when the folder cannot be written, or metadata holds a reserved key.
+        UserError: when the folder cannot be written, a parameter is not finite, or metadata holds a reserved
+            key.
     """
     for key in _RESERVED:
         if key in metadata:
@@ -90,10 +93,10 @@ def save_model(
 
 
 def make_folder(folder: Path) -> None:
-    """Makes a folder and those above it, unless it exists.
+    """Creates a folder and its parents, unless they exist.
 
     Raises:
-        UserError: when it cannot be made.
+        UserError: when it cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -112,9 +115,9 @@ def load_model(
 
     Args:
         folder: holds `config.json` and `model.safetensors`.
-        dtype: of the returned parameters, whatever was stored; frozen tables stay float32.
+        dtype: the dtype of the returned parameters; frozen tables stay float32.
         sharding: as for `i1_model.checkpoints.names.from_released`.
-        progress: likewise.
+        progress: as for `i1_model.checkpoints.names.from_released`.
 
     Raises:
         UserError: for a missing, truncated or foreign file, an absent plugin, or weights that do not fit the
@@ -141,7 +144,7 @@ def load_model(
     return LoadedModel(config, params, metadata)
 
 
-def read_config(folder: str | os.PathLike[str]) -> tuple[ModelConfig, dict[str, Any]]:
+def read_config(folder: str | os.PathLike[str]) -> tuple[ModelConfig, JsonObject]:
     """Reads a model folder's configuration without its weights.
 
     Returns:
@@ -156,7 +159,7 @@ def read_config(folder: str | os.PathLike[str]) -> tuple[ModelConfig, dict[str, 
     return from_record(read_json(path), str(path))
 
 
-def to_record(config: ModelConfig, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def to_record(config: ModelConfig, metadata: JsonObject) -> JsonObject:
     """Returns what `config.json` holds, JSON-ready.
 
     Args:
@@ -172,12 +175,12 @@ def to_record(config: ModelConfig, metadata: Mapping[str, Any]) -> dict[str, Any
     }
 
 
-def from_record(data: Any, where: str) -> tuple[ModelConfig, dict[str, Any]]:
+def from_record(data: Any, where: str) -> tuple[ModelConfig, JsonObject]:
     """Returns the configuration and the metadata of a record; the inverse of `to_record`.
 
     Args:
-        data: what JSON gave.
-        where: the file, for messages.
+        data: the parsed JSON.
+        where: the name of the file, for messages.
 
     Raises:
         UserError: for another format, or an absent plugin.

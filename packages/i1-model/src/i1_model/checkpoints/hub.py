@@ -15,13 +15,13 @@ REVISIONS: dict[str, str] = {
     "google/t5gemma-2b-2b-ul2-it": "main",
     "black-forest-labs/FLUX.2-dev": "main",
 }
-"""The revision of every repository that i1 fetches by itself: a branch, a tag, or a commit hash to pin it."""
+"""The revision of each repository that i1 downloads: a branch, a tag, or a commit hash to pin it."""
 LICENCES = {
     "google/t5gemma": "the Gemma Terms of Use",
     "black-forest-labs/FLUX.2-dev": "the FLUX.2-dev Non-Commercial License",
     "black-forest-labs/FLUX.1-dev": "the FLUX.1-dev Non-Commercial License",
 }
-"""What one accepts, by the beginning of the repository's name."""
+"""The licence to accept, by the beginning of the repository's name."""
 _NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)(?:@([\w./-]+))?")
 
 
@@ -31,8 +31,8 @@ class Snapshot:
 
     Attributes:
         repository: `owner/name`.
-        folder: its files, those that were asked for.
-        commit: hash of the revision.
+        folder: the folder of the requested files.
+        commit: the commit hash of the revision.
     """
 
     repository: str
@@ -49,13 +49,13 @@ def fetch(name: str, patterns: Sequence[str], *, revision: str | None = None, in
     """Returns the files of a repository, downloaded unless they are in the Hub's cache.
 
     `HF_HUB_OFFLINE=1` looks into the cache alone; `HF_HOME`, `HF_ENDPOINT` and `HF_TOKEN` work as everywhere.
-    A file that is not complete has another name, so that a broken download leaves nothing behind.
+    A file has another name until it is complete, so a broken download leaves no damaged file.
 
     Args:
         name: `owner/name`, or `owner/name@revision`.
-        patterns: of the files, as in `fnmatch`.
+        patterns: patterns of the wanted files, as in `fnmatch`.
         revision: a branch, a tag or a commit hash; None takes that of `REVISIONS`, else `main`.
-        instead: what to give for a local copy, for messages; for example `--vae FOLDER`.
+        instead: how to give a local copy, for messages; for example `--vae FOLDER`.
 
     Raises:
         UserError: for a gated, absent or unreachable repository, an absent revision, or two of them.
@@ -71,7 +71,7 @@ def fetch(name: str, patterns: Sequence[str], *, revision: str | None = None, in
         from huggingface_hub import errors, snapshot_download
     except ModuleNotFoundError as error:
         raise UserError(
-            f"{repository!r} is not a folder here; to have it from the Hugging Face Hub pip install "
+            f"{repository!r} is not a folder here; to download it from the Hugging Face Hub, pip install "
             f"'i1-model[hub]', or give {instead}"
         ) from error
     revision = revision or pinned or REVISIONS.get(repository, "main")

@@ -1,4 +1,4 @@
-"""The released parameter names, and the way between them and this package's stacked parameters.
+"""The released parameter names, and their mapping to the stacked parameters of this package.
 
 A released name is the path of a parameter joined by `/`, with these changes:
 
@@ -22,6 +22,7 @@ from typing import Any
 import jax
 from flax import nnx
 from jax import Array
+from jaxtyping import PyTree
 
 from i1_model.arrays.loading import ArrayReader, Progress, Sharding, total_bytes
 from i1_model.arrays.trees import check_shapes, flatten
@@ -35,7 +36,7 @@ _CONNECTOR = re.compile(r"(.*/)?connector/stacked/(norm1|norm2|attn|mlp)/(.*)")
 _STACK = re.compile(r"(.+)/(stacked|stacked_in|middle|stacked_out|final)/(.*)")
 
 
-def to_released(params: Any) -> dict[str, Array]:
+def to_released(params: PyTree) -> dict[str, Array]:
     """Returns every array under its released name, blocks unstacked, sorted by name.
 
     Args:
@@ -61,14 +62,14 @@ def from_released(
 ) -> nnx.State:
     """Returns the parameters of a denoiser from arrays under released names; the inverse of `to_released`.
 
-    Frozen tables are recomputed, since they depend on the resolution alone; given ones are not read.
+    Frozen tables depend on the resolution alone and are recomputed; stored ones are not read.
 
     Args:
         config: the model.
         arrays: one array per released name; they keep their dtypes. A `LazyArray` is read into the memory
-            of the parameter itself, one after the other.
-        sharding: where each parameter goes.
-        progress: told how far reading is.
+            of the parameter itself, one at a time.
+        sharding: gives the sharding of each parameter.
+        progress: called after each array.
 
     Raises:
         UserError: listing all names that are missing, unknown or of another shape.

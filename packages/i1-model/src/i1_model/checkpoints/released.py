@@ -1,4 +1,4 @@
-"""The released checkpoints of i1 as one thing, whatever form they come in."""
+"""Reads the released checkpoints of i1, in any of their forms."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from i1_hooks import UserError
 from i1_model.adapters import TransformerAdapter
 from i1_model.arrays.archive import Archive
 from i1_model.arrays.dtypes import WeightDtype, weight_dtype
+from i1_model.arrays.json_object import JsonObject, read_json
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.loading import Progress
 from i1_model.arrays.npz import npz_arrays
-from i1_model.arrays.safetensors import find_safetensors, read_json, safetensors_arrays
+from i1_model.arrays.safetensors import find_safetensors, safetensors_arrays
 from i1_model.arrays.torch_zip import is_torch_zip, read_torch_zip
 from i1_model.autoencoders import AutoencoderConfig
 from i1_model.backbones import DualStream
@@ -49,7 +50,7 @@ def load_released(
         path: as for `open_released`.
         config: the model; its resolution may differ from the checkpoint's, since positions are recomputed.
         weights: as for `open_released`.
-        dtype: of the parameters, rounded to nearest; frozen tables stay float32.
+        dtype: the dtype of the parameters, rounded to nearest; frozen tables stay float32.
         progress: as for `i1_model.checkpoints.names.from_released`.
 
     Returns:
@@ -97,16 +98,16 @@ class ReleasedFile:
 
     Attributes:
         arrays: one array per released JAX name, in that layout.
-        about: what the file says about itself beside the arrays, under `config` and `i1`; empty in a `.npz`.
+        about: the settings in the file, under `config` and `i1`; empty for a `.npz`.
     """
 
     arrays: dict[str, LazyArray]
-    about: dict[str, Any]
+    about: JsonObject
 
 
 @contextmanager
 def open_file(path: str | os.PathLike[str], *, weights: WeightsName = "ema") -> Iterator[ReleasedFile]:
-    """Opens a checkpoint as `open_released` does, with what it says about itself."""
+    """Opens a checkpoint as `open_released` does, with the settings that it holds."""
     path = Path(path)
     if weights not in _NPZ_PREFIX:
         raise UserError(f"weights {weights!r}: choose {' or '.join(_NPZ_PREFIX)}")
@@ -146,8 +147,8 @@ def infer_config(
 
     Args:
         arrays: what `open_released` yields.
-        text_encoders: the encoders; a checkpoint does not name them.
-        autoencoder: likewise.
+        text_encoders: the text encoders, which a checkpoint does not name.
+        autoencoder: the autoencoder, which a checkpoint does not name.
         resolution: pixels; None takes the one the checkpoint was trained at.
 
     Raises:

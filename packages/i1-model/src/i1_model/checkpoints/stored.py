@@ -1,4 +1,4 @@
-"""A model in a file or folder of any form: its configuration, and its arrays to be read."""
+"""A stored model of any form: its configuration, and its arrays, which are read on demand."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from i1_hooks import UserError
 
 from i1_model.arrays.dtypes import WeightDtype, is_weight, weight_dtype
+from i1_model.arrays.json_object import JsonObject, read_json
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.loading import Progress, Sharding
-from i1_model.arrays.safetensors import find_safetensors, read_json, safetensors_arrays
+from i1_model.arrays.safetensors import find_safetensors, safetensors_arrays
 from i1_model.autoencoders.flux import Flux2Autoencoder
 from i1_model.checkpoints.folder import CONFIG_FILE, FORMAT, LoadedModel, from_record, read_config
 from i1_model.checkpoints.names import from_released
@@ -26,7 +26,7 @@ from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
 PUBLISHED_RESOLUTIONS = (256, 512, 1024)
 TORCH_FILE = "{}_resolution_checkpoint_torch.pt"
-"""Name of the published PyTorch checkpoint of a resolution."""
+"""The name of the published PyTorch checkpoint of a resolution."""
 MODEL_INDEX = "model_index.json"
 TRANSFORMER = "transformer"
 _NPZ = re.compile(r"checkpoint\.npz-(\d+)")
@@ -45,7 +45,7 @@ class StoredModel:
 
     path: Path
     config: ModelConfig
-    metadata: dict[str, Any]
+    metadata: JsonObject
     arrays: dict[str, LazyArray]
 
     def load(
@@ -58,9 +58,9 @@ class StoredModel:
         """Reads the parameters in one pass.
 
         Args:
-            dtype: of the parameters; frozen tables stay float32.
+            dtype: the dtype of the parameters; frozen tables stay float32.
             sharding: as for `i1_model.checkpoints.names.from_released`.
-            progress: likewise.
+            progress: as for `i1_model.checkpoints.names.from_released`.
 
         Raises:
             UserError: when the arrays do not fit the configuration, or the file is damaged.
@@ -84,8 +84,7 @@ def open_stored(
         path: a model folder, a diffusers folder (`model_index.json` with `transformer/`, or the latter), a
             folder with published checkpoints, or one such file (`.npz`, `.pt`, safetensors).
         weights: `"ema"` or `"raw"`, see `i1_model.checkpoints.released.open_released`.
-        resolution: pixels; None is the model's own. It also chooses among published checkpoints, of which
-            the nearest is taken.
+        resolution: pixels; None is the model's own. Among published checkpoints it selects the nearest.
 
     Raises:
         UserError: for a file or folder that is none of these, is damaged, or does not fit the resolution.
@@ -133,7 +132,7 @@ def _is_ours(folder: Path) -> bool:
 
 
 def _find(path: Path, resolution: int | None) -> Path:
-    """Returns the file or the folder beside whose `config.json` the weights lie."""
+    """Returns the file, or the folder that holds `config.json` and the weights."""
     if not path.is_dir():
         return path
     if (path / MODEL_INDEX).is_file():
@@ -152,9 +151,9 @@ def _find(path: Path, resolution: int | None) -> Path:
 
 
 def _published_config(
-    arrays: Mapping[str, LazyArray], released: Mapping[str, Any], resolution: int | None
+    arrays: Mapping[str, LazyArray], released: JsonObject, resolution: int | None
 ) -> ModelConfig:
-    """Returns i1 with the sizes of the arrays, and what else the file says."""
+    """Returns i1 with the sizes of the arrays and the settings of the file."""
     name = "text_encoder_adapter/learnable_null_caption"
     text, patches = arrays.get(name), arrays.get("x_embedder/proj/kernel")
     if text is None or len(text.shape) != 3 or patches is None or len(patches.shape) != 4:

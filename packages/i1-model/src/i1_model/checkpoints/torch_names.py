@@ -38,8 +38,8 @@ _JAX_BLOCK = re.compile(r"blocks_(\d+)/(.+)")
 def from_torch_names(arrays: Mapping[str, LazyArray]) -> dict[str, LazyArray]:
     """Returns the arrays under released JAX names and in their layout.
 
-    Rotary tables are left out, since they are recomputed. A name that no pattern matches stays as it is, so
-    that it is reported as unknown together with whatever else does not fit.
+    Rotary tables are left out, because they are recomputed. A name that no pattern matches is kept, so that
+    `check_shapes` reports it together with all others that do not fit.
     """
     half = len({match[1] for name in arrays if (match := _BLOCKS[0][0].fullmatch(name))})
     renamed: dict[str, LazyArray] = {}

@@ -13,7 +13,11 @@ _STEP = re.compile(r"0|[1-9][0-9]*")
 
 def checkpoint_steps(workdir: Path) -> list[int]:
     """Returns the steps of a workdir's checkpoints, ascending; empty without a folder `checkpoints`."""
-    folder = workdir / CHECKPOINTS
+    return steps_in(workdir / CHECKPOINTS)
+
+
+def steps_in(folder: Path) -> list[int]:
+    """Returns the steps of the checkpoints in a folder `checkpoints`, ascending; empty without the folder."""
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if _STEP.fullmatch(path.name) and path.is_dir())

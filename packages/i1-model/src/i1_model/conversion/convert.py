@@ -1,4 +1,4 @@
-"""A stored model written in another form, array by array."""
+"""Writes a stored model in another form, array by array."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from i1_hooks import UserError, unknown
 
 from i1_model.arrays.dtypes import WeightDtype, weight_dtype
+from i1_model.arrays.json_object import JsonObject
+from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.loading import Progress
 from i1_model.arrays.safetensors_writer import SHARD_BYTES, Written, split_shards, write_safetensors
 from i1_model.arrays.torch_writer import write_torch
@@ -50,8 +52,8 @@ def convert(
         form: `"i1"`, a model folder; `"diffusers"`, a repository in the layout of diffusers; `"torch"`, the
             form of the released `.pt`.
         weights: which ones of a training checkpoint.
-        resolution: of the model, in pixels, and the choice among published checkpoints; None is its own.
-        dtype: of the written arrays; None keeps that of each.
+        resolution: pixels; None is the model's own. Among published checkpoints it selects the nearest.
+        dtype: the dtype of the written arrays; None keeps that of each.
         shard_bytes: bytes of one safetensors file of `"diffusers"`.
         progress: called with the bytes done and in all.
 
@@ -106,8 +108,8 @@ def convert(
 def _write_diffusers(
     folder: Path,
     stored: StoredModel,
-    record: dict[str, Any],
-    arrays: dict[str, Any],
+    record: JsonObject,
+    arrays: dict[str, LazyArray],
     written: Written,
     shard_bytes: int,
 ) -> None:
@@ -138,5 +140,5 @@ def _write_diffusers(
     write_file(folder / "README.md", hub.model_card(title, stored.config, num_parameters, shift))
 
 
-def _json(data: dict[str, Any]) -> str:
+def _json(data: JsonObject) -> str:
     return json.dumps(data, indent=2) + "\n"

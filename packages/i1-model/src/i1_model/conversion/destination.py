@@ -13,19 +13,19 @@ from typing import BinaryIO
 from i1_hooks import UserError
 
 _ROOM_LEFT = 2**20
-"""Bytes for what stands besides the arrays."""
+"""Bytes for everything besides the arrays."""
 
 
 @contextmanager
 def new_place(path: Path, num_bytes: int) -> Iterator[Path]:
-    """Gives a place beside a new file or folder, which takes its name when the `with` block is done.
+    """Yields a temporary path next to a new file or folder, renamed to it at the end of the `with` block.
 
     Args:
-        path: must not exist, or be an empty folder.
-        num_bytes: about how much will be written.
+        path: the new file or folder; it must not exist, or be an empty folder.
+        num_bytes: about how many bytes will be written.
 
     Raises:
-        UserError: when there is something already, no room, or it cannot be written; nothing stays behind.
+        UserError: when the path exists, the disk is full, or it cannot be written; nothing is left behind.
     """
     if path.is_dir() and not any(path.iterdir()):
         path.rmdir()
@@ -53,7 +53,7 @@ def new_place(path: Path, num_bytes: int) -> Iterator[Path]:
 
 
 def write_file(path: Path, data: str | Callable[[BinaryIO], None]) -> None:
-    """Writes a file inside a `new_place`, down to the disk."""
+    """Writes a file inside a `new_place` and syncs it to disk."""
     with path.open("wb") as file:
         if callable(data):
             data(file)

@@ -1,1 +1,1 @@
-"""Low-rank adaptation (LoRA): small matrices beside frozen ones, trained, stored and exchanged alone."""
+"""Low-rank adaptation (LoRA): small trained matrices added to frozen ones, and their files."""

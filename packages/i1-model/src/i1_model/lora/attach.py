@@ -1,4 +1,4 @@
-"""Putting LoRA into a denoiser."""
+"""Adds LoRA to a denoiser."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def convert_base(params: dict[str, Any], shapes: dict[str, Any], lora: Lora) -> 
     """Returns the frozen arrays of an adapted denoiser from the parameters of the plain one.
 
     Args:
-        params: of the plain denoiser, by path; they are taken out one after the other, so that the memory of
-            what is quantised becomes free.
+        params: the parameters of the plain denoiser by path; each is removed as it is converted, to free its
+            memory.
         shapes: shape and dtype of every array of the adapted denoiser, by path.
         lora: how it is adapted.
     """

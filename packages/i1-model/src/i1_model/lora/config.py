@@ -1,4 +1,4 @@
-"""What is adapted by LoRA, and in which form the frozen rest is kept."""
+"""Configuration of LoRA: the adapted layers, and the form of the frozen parameters."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class Lora:
     """Low-rank adaptation (arXiv 2106.09685), without dropout.
 
     Attributes:
-        rank: of what is added to each matrix; 0 for no adaptation.
+        rank: the rank of the sum to each matrix; 0 for no adaptation.
         alpha: the addition is multiplied by alpha / rank; None for the rank.
         targets: regular expressions; a layer is adapted when one of them matches in full its released name
             (`blocks_0/attn/qkv_image`), its name in PyTorch (`in_blocks.0.attn.qkv_image`) or its path in
             the module (`backbone/blocks/stacked_in/attn/qkv_image`).
-        base_dtype: of the frozen matrices; what is trained stays float32.
-        quantization: of the frozen matrices, through qwix (`pip install 'i1-model[quantized]'`).
+        base_dtype: the dtype of the frozen matrices; trained ones stay float32.
+        quantization: the quantisation of the frozen matrices, by qwix (`pip install 'i1-model[quantized]'`).
 
     Raises:
-        UserError: for a number out of range, no targets, or what is not a regular expression.
+        UserError: for a number out of range, no targets, or a target that is not a regular expression.
     """
 
     rank: int = 0

@@ -1,4 +1,4 @@
-"""LoRA as arrays by layer, and what it adds to the parameters of a model."""
+"""LoRA as arrays by layer, and its sum with the parameters of a model."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
+from jaxtyping import PyTree
 
 from i1_model.arrays.trees import flatten
 from i1_model.config import ModelConfig
@@ -18,12 +19,12 @@ from i1_model.lora.layers import Layer, find_layers
 
 @dataclass(frozen=True, eq=False)
 class Factors:
-    """What one layer's kernel gains: `alpha / rank * a @ b`.
+    """The two matrices of a layer, which add `alpha / rank * a @ b` to its kernel.
 
     Attributes:
         a: (in, rank).
         b: (rank, out).
-        alpha: see above.
+        alpha: the numerator of the scale.
     """
 
     a: np.ndarray
@@ -32,7 +33,7 @@ class Factors:
 
     @property
     def rank(self) -> int:
-        """Columns of `a`."""
+        """The number of columns of `a`."""
         return self.a.shape[1]
 
     @property
@@ -41,7 +42,7 @@ class Factors:
         return self.alpha / self.rank
 
     def product(self) -> np.ndarray:
-        """Returns what the kernel gains, (in, out) float32."""
+        """Returns the addition to the kernel, (in, out) float32."""
         return np.float32(self.scale) * (self.a.astype(np.float32) @ self.b.astype(np.float32))
 
 
@@ -56,9 +57,9 @@ def from_params(
 
     Args:
         config: the model.
-        params: its arrays by path; `P/lora/a` and `P/lora/b` are read.
-        alpha: of all layers.
-        skip: released names of layers to leave out.
+        params: the arrays of the adapted denoiser by path, of which `P/lora/a` and `P/lora/b` are read.
+        alpha: the alpha of all layers.
+        skip: the released names of layers to leave out.
     """
     left_out, adapter = set(skip), {}
     for layer in find_layers(config):
@@ -71,7 +72,7 @@ def from_params(
     return adapter
 
 
-def merge(config: ModelConfig, params: Any, adapters: Sequence[tuple[Adapter, float]]) -> Any:
+def merge(config: ModelConfig, params: PyTree, adapters: Sequence[tuple[Adapter, float]]) -> Any:
     """Returns the parameters with adapters added to their kernels, `W + sum of strength * scale * a @ b`.
 
     The sum is in float32 and rounded once to the kernel's dtype; a kernel that no adapter names is the same
@@ -79,8 +80,8 @@ def merge(config: ModelConfig, params: Any, adapters: Sequence[tuple[Adapter, fl
 
     Args:
         config: the model.
-        params: of its denoiser, as `nnx.split` returns them.
-        adapters: each with its strength.
+        params: the parameters of its denoiser, as `nnx.split` returns them.
+        adapters: the adapters, each with its strength.
 
     Raises:
         UserError: listing the layers that the model lacks or that have other widths; or when a sum is not

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from i1_hooks import UserError
 from i1_hooks.files import parse_json, read_json, write_atomically
 
 from i1_model.arrays.dtypes import is_weight
+from i1_model.arrays.json_object import JsonObject
 from i1_model.arrays.lazy import LazyArray
 from i1_model.arrays.safetensors import open_safetensors
 from i1_model.arrays.safetensors_writer import write_safetensors
@@ -29,12 +29,12 @@ PEFT_CONFIG = "adapter_config.json"
 
 @dataclass(frozen=True, eq=False)
 class LoraFile:
-    """What a file holds.
+    """The content of a LoRA file.
 
     Attributes:
-        path: of the file.
-        format: of its keys.
-        adapter: the arrays.
+        path: the file.
+        format: the format of its keys.
+        adapter: the arrays by layer.
     """
 
     path: Path
@@ -112,10 +112,10 @@ def write_lora(
     """Writes a LoRA file, whole or not at all.
 
     Args:
-        path: of the file.
-        adapter: the arrays, stored in their dtype.
+        path: the file; its folder is created if absent.
+        adapter: the arrays, stored in their dtypes.
         name: the format of the keys.
-        metadata: more texts for the file's header.
+        metadata: more strings for the header.
 
     Raises:
         UserError: when it cannot be written.
@@ -134,7 +134,7 @@ def _values(path: Path, key: str, array: LazyArray) -> np.ndarray:
     return np.asarray(array)
 
 
-def _peft_config(path: Path, metadata: Mapping[str, str]) -> dict[str, Any] | None:
+def _peft_config(path: Path, metadata: Mapping[str, str]) -> JsonObject | None:
     """Returns PEFT's configuration from the file's header or from `adapter_config.json` beside it."""
     text, beside = metadata.get(PEFT_METADATA), path.parent / PEFT_CONFIG
     if text is not None:

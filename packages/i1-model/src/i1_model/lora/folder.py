@@ -1,16 +1,15 @@
-"""Model folders of an adapter: a small LoRA file beside a `config.json` that names its base."""
+"""Folders of adapters: a LoRA file, and a `config.json` that names the adapted model."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from i1_hooks import UserError
 from i1_hooks.files import write_atomically
 
+from i1_model.arrays.json_object import JsonObject
 from i1_model.checkpoints.folder import CONFIG_FILE, LORA_FILE, WEIGHTS_FILE, read_config, to_record
 from i1_model.config import ModelConfig
 from i1_model.lora.factors import Adapter
@@ -23,31 +22,31 @@ ADAPTER = "adapter"
 
 @dataclass(frozen=True, eq=False)
 class AdapterFolder:
-    """What such a folder holds.
+    """The content of an adapter's folder.
 
     Attributes:
-        config: of the adapted model.
+        config: the configuration of the adapted model.
         metadata: as in `i1_model.checkpoints.folder.LoadedModel`.
-        base: path or name of the model that is adapted.
-        adapter: the arrays.
+        base: the path or name of the adapted model.
+        adapter: the arrays by layer.
     """
 
     config: ModelConfig
-    metadata: dict[str, Any]
+    metadata: JsonObject
     base: str
     adapter: Adapter
 
 
 def save_adapter(
-    folder: Path, config: ModelConfig, adapter: Adapter, *, base: str, metadata: Mapping[str, Any]
+    folder: Path, config: ModelConfig, adapter: Adapter, *, base: str, metadata: JsonObject
 ) -> Path:
     """Writes an adapter as a model folder; each file appears whole or not at all, the weights first.
 
     Args:
-        folder: made when absent.
-        config: of the adapted model.
-        adapter: stored in the diffusers format, in its dtype.
-        base: path or name of the model that is adapted.
+        folder: the folder, created if absent.
+        config: the configuration of the adapted model.
+        adapter: the arrays, stored in the diffusers format, in its dtype.
+        base: the path or name of the adapted model.
         metadata: as for `save_model`.
 
     Raises:
@@ -71,7 +70,7 @@ def is_adapter(folder: Path) -> bool:
 
 
 def load_adapter(folder: Path) -> AdapterFolder:
-    """Reads such a folder.
+    """Reads the folder of an adapter.
 
     Raises:
         UserError: for a missing or foreign file, or an adapter that does not name its base.

@@ -12,6 +12,7 @@ import numpy as np
 from i1_hooks import UserError
 from i1_hooks.text import one_line
 
+from i1_model.arrays.json_object import JsonObject
 from i1_model.lora.factors import Adapter, Factors, unknown_layers
 
 FormatName = Literal["diffusers", "comfy", "kohya"]
@@ -56,7 +57,7 @@ def encode(adapter: Adapter, name: FormatName) -> tuple[dict[str, np.ndarray], d
     return arrays, metadata
 
 
-def peft_config(adapter: Adapter) -> dict[str, Any]:
+def peft_config(adapter: Adapter) -> JsonObject:
     """Returns PEFT's `LoraConfig` of an adapter: the first layer's rank and alpha, and those that differ."""
     first = next(iter(adapter.values()))
     return {
@@ -90,12 +91,12 @@ def detect(keys: Iterable[str]) -> FormatName:
 
 
 def decode(
-    arrays: Mapping[str, np.ndarray], config: Mapping[str, Any] | None, modules: Iterable[str] | None = None
+    arrays: Mapping[str, np.ndarray], config: JsonObject | None, modules: Iterable[str] | None = None
 ) -> Adapter:
     """Returns the adapter of a file in any of the formats; the inverse of `encode`.
 
-    A layer's alpha is the one beside its arrays, else that of PEFT's configuration, else its own rank, which
-    makes its scale 1.
+    The alpha of a layer is the array of that name, else the one in PEFT's configuration, else the rank of the
+    layer, which gives a scale of 1.
 
     Args:
         arrays: by key.
@@ -175,7 +176,7 @@ class AlphaPatterns:
         UserError: for an alpha that is not a finite number, or a pattern that is not a regular expression.
     """
 
-    def __init__(self, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: JsonObject) -> None:
         self._default = None if config.get("lora_alpha") is None else _number(config["lora_alpha"])
         self._is_rooted = bool(config.get("use_rslora"))
         patterns = config.get("alpha_pattern") or {}

@@ -26,12 +26,12 @@ class Layer:
     """One affine map of a denoiser.
 
     Attributes:
-        name: released, such as `blocks_0/attn/qkv_image`.
-        torch_name: of the released PyTorch module, such as `in_blocks.0.attn.qkv_image`; LoRA files use it.
-        path: of the module in the denoiser, such as `backbone/blocks/stacked_in/attn/qkv_image`.
-        index: along the leading layer axis of what is stored there; None where it is not stacked.
-        in_width: size of the input.
-        out_width: size of the output.
+        name: the released name, such as `blocks_0/attn/qkv_image`.
+        torch_name: the name in PyTorch, such as `in_blocks.0.attn.qkv_image`, which LoRA files use.
+        path: the path of the module in the denoiser, such as `backbone/blocks/stacked_in/attn/qkv_image`.
+        index: the position along the leading layer axis; None where layers are not stacked.
+        in_width: the size of the input.
+        out_width: the size of the output.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Layer:
     out_width: int
 
     def matches(self, patterns: Iterable[str]) -> bool:
-        """Says whether a pattern matches one of the names in full."""
+        """Tells whether a pattern matches one of the names in full."""
         names = (self.name, self.torch_name, self.path)
         return any(re.fullmatch(pattern, name) for pattern in patterns for name in names)
 

@@ -14,8 +14,8 @@ import numpy as np
 from i1_hooks import UserError, unknown
 from jaxtyping import Float
 
+from i1_model.arrays.json_object import read_json
 from i1_model.arrays.loading import Progress, Sharding
-from i1_model.arrays.safetensors import read_json
 from i1_model.text_encoders.base import TextEncoderConfig, Tokens
 from i1_model.text_encoders.tokenizer import PromptTokenizer, read_tokenizer
 from i1_model.text_encoders.weights import Layout, check_weights, load_weights, shapes

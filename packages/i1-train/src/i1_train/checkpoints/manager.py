@@ -16,6 +16,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from i1_hooks import UserError
+from i1_model.checkpoints.workdir import steps_in
 
 from i1_train.checkpoints.manifest import DamagedError, reason, replace_folder, verify, write_manifest
 from i1_train.checkpoints.snapshot import safe_to_read
@@ -78,11 +79,7 @@ class Checkpoints:
 
     def steps(self) -> list[int]:
         """Returns the steps that have a checkpoint, ascending."""
-        if not self.folder.is_dir():
-            return []
-        return sorted(
-            int(path.name) for path in self.folder.iterdir() if path.name.isdigit() and path.is_dir()
-        )
+        return steps_in(self.folder)
 
     def path(self, step: int) -> Path:
         """Returns where the checkpoint of a step is or would be."""

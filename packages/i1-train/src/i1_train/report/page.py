@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError
+from i1_model.checkpoints.workdir import steps_in
 
 from i1_train.report.charts import line_chart
 from i1_train.report.history import NUM_POINTS, Series, read_lines, read_series
@@ -180,8 +181,7 @@ def _bad_steps(workdir: Path) -> list[str]:
 
 
 def _versions(checkpoints: Path) -> list[str]:
-    steps = sorted(int(path.name) for path in checkpoints.glob("*") if path.name.isdigit())
-    records = [checkpoints / str(step) / "run.json" for step in reversed(steps)]
+    records = [checkpoints / str(step) / "run.json" for step in reversed(steps_in(checkpoints))]
     record = next((json.loads(file.read_text(encoding="utf-8")) for file in records if file.is_file()), {})
     lines = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(version)}</td></tr>"
