@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ _AXES = {2: (1, 0), 4: (2, 3, 1, 0)}
 """Stored dense (out, in) becomes (in, out), convolution (out, in, row, column) (row, column, in, out)."""
 
 
+@runtime_checkable
 class LatentNetwork(Protocol):
     """A network between images and latents; attribute names are those of the stored parameters.
 
