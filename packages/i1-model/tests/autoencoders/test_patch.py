@@ -38,5 +38,5 @@ def test_channels_are_colour_then_row_then_column() -> None:
 def test_bad_sizes_are_user_errors() -> None:
     with pytest.raises(UserError, match="multiple of 4"):
         PatchAutoencoder().build().encode({}, jnp.zeros((1, 10, 8, 3)))
-    with pytest.raises(UserError, match="at least 1, got 0"):
+    with pytest.raises(UserError, match="factor must be from 1 to 1024, got 0"):
         PatchAutoencoder(factor=0)
