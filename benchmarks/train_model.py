@@ -10,7 +10,8 @@ from i1_model.backbones.dual_stream import DualStream
 from i1_model.config import ModelConfig
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders.hash import HashEncoder
-from i1_train.config import Checkpointing, TrainConfig
+from i1_train.checkpoints.checkpointing import Checkpointing
+from i1_train.config import TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.optimizers.adam import Adam
 from i1_train.schedules import Constant

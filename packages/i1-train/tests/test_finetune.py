@@ -6,9 +6,9 @@ from pathlib import Path
 import jax
 import pytest
 from i1_model.lora.layers import find_layers
-from i1_train.lora import denoiser_builder, freeze_base, load_base
+from i1_train.lora import denoiser_builder, frozen_by_lora, load_base
 from i1_train.network import make_network
-from i1_train.parameters import describe
+from i1_train.parameters import describe_parameters
 from i1_train.parts import Parts
 from i1_train.recipes import finetune, load_recipe
 from i1_train.step import init_state
@@ -34,9 +34,10 @@ def row(title):
 def test_the_bytes_of_the_documentation(column, quantization):
     config = finetune.lora()
     config = dataclasses.replace(config, lora=dataclasses.replace(config.lora, quantization=quantization))
-    network = make_network(config.model, denoiser_builder(config))
+    network = make_network(config.model, denoiser_builder(config.lora))
     base = load_base(config, network, abstract=True)
-    update = make_update(freeze_base(config), describe(network.shapes))
+    frozen = frozen_by_lora(config.model, config.lora)
+    update = make_update(config, describe_parameters(network.shapes), frozen)
     parts = Parts(network=network, text_encoders=(), autoencoder=None, update=update, base=base)
     state = jax.eval_shape(lambda key: init_state(parts, key), jax.random.key(0))
     (encoder,) = config.model.text_encoders

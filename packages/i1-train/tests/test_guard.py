@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from i1_hooks import UserError
 from i1_train.guard import SKIPPED, SPIKE, Guard, guard_step
-from i1_train.monitoring.bad_steps import Incidents, LossSpikeError, NotFiniteError
+from i1_train.monitoring.bad_steps import BadSteps, LossSpikeError, NotFiniteError
 
 KEYS, CAPTIONS = ["k1", "k2"], ["a", "b"]
 
@@ -65,7 +65,7 @@ def test_nothing_is_added_where_nothing_is_skipped():
 
 
 def test_a_good_step_writes_nothing(tmp_path):
-    Incidents(tmp_path, 0).check(1, {"loss": 1.0, "grad_norm": 1.0, SPIKE: 0.0}, KEYS, CAPTIONS)
+    BadSteps(tmp_path, 0).check(1, {"loss": 1.0, "grad_norm": 1.0, SPIKE: 0.0}, KEYS, CAPTIONS)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -79,17 +79,17 @@ def test_a_good_step_writes_nothing(tmp_path):
 )
 def test_a_bad_step_stops_and_names_its_batch(tmp_path, values, error, message):
     with pytest.raises(error, match=message):
-        Incidents(tmp_path, 0).check(3, values, KEYS, CAPTIONS)
+        BadSteps(tmp_path, 0).check(3, values, KEYS, CAPTIONS)
     written = json.loads((tmp_path / "failed_batch.json").read_text())
     assert (written["step"], written["key"], written["caption"]) == (3, KEYS, CAPTIONS)
 
 
 def test_skipped_batches_are_listed_once_over_a_resume(tmp_path):
     bad = {"loss": float("nan"), "grad_norm": 1.0, SKIPPED: 1.0}
-    first = Incidents(tmp_path, 0)
+    first = BadSteps(tmp_path, 0)
     for step in (2, 7):
         first.check(step, bad, KEYS, CAPTIONS)
-    again = Incidents(tmp_path, 5)
+    again = BadSteps(tmp_path, 5)
     again.check(7, bad, KEYS, CAPTIONS)
     rows = [json.loads(line) for line in (tmp_path / "skipped_batches.jsonl").read_text().splitlines()]
     assert [(row["step"], row["loss"], row["key"]) for row in rows] == [(2, "nan", KEYS), (7, "nan", KEYS)]

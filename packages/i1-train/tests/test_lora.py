@@ -14,7 +14,6 @@ from i1_model.denoiser import init_denoiser
 from i1_model.lora.factors import merge
 from i1_model.lora.folder import load_adapter
 from i1_train.checkpoints.weights import read_weights, with_weights
-from i1_train.config import InitFrom
 from i1_train.lora import fingerprint
 from i1_train.parts import build_parts
 from small_runs import arrays, assert_same_run, recipe, run
@@ -121,15 +120,15 @@ def test_going_on_is_exact(base, finished, tmp_path):
 def test_full_fine_tuning_begins_with_the_weights(base):
     config = recipe("model.backbone.depth=5")
     exact = flatten(load_model(base).params)
-    found = read_weights(config, str(base))
+    found = read_weights(str(base), config.model, config.lora)
     assert found.keys() == exact.keys()
     state = {part: {path: jnp.zeros_like(v) for path, v in exact.items()} for part in ("params", "ema")}
-    started = with_weights(state, dataclasses.replace(config, start=InitFrom(weights=str(base))))
+    started = with_weights(state, found)
     for path, value in exact.items():
         np.testing.assert_array_equal(started["params"][path], value)
         np.testing.assert_array_equal(started["ema"][path], value)
     larger = dataclasses.replace(config, model=dataclasses.replace(config.model, resolution=128))
-    assert read_weights(larger, str(base))["backbone/pos_embed"].shape == (1, 64, 32)
+    assert read_weights(str(base), larger.model, larger.lora)["backbone/pos_embed"].shape == (1, 64, 32)
 
 
 @pytest.mark.parametrize("quantization", ["int8", "nf4"])
@@ -185,7 +184,7 @@ def test_mistakes_are_named(base, finished, tmp_path):
         build_parts(recipe(*settings(base, 'lora.targets=["blocks_9.*"]')))
     with pytest.raises(UserError, match=r"start.weights absent: unknown model 'absent'"):
         build_parts(recipe(*settings(base), 'start={"weights":"absent"}'))
-    with pytest.raises(UserError, match="holds a LoRA alone"):
+    with pytest.raises(UserError, match="holds only a LoRA"):
         build_parts(recipe(*settings(base), f'start={{"weights":"{finished}"}}'))
 
 

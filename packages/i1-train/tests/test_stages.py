@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 from i1_hooks import UserError, cli
@@ -14,7 +15,7 @@ SECOND = dataclasses.replace(TINY, recipe="second")
 
 
 def test_a_single_recipe_trains_in_the_workdir_itself():
-    assert plan_stages([TINY], "w") == [(TINY, "w")]
+    assert plan_stages([TINY], "w") == [(TINY, Path("w"))]
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,7 @@ def test_a_single_recipe_trains_in_the_workdir_itself():
 )
 def test_a_later_stage_starts_from_the_one_before_unless_it_names_another_start(start, expected):
     stages = plan_stages([TINY, dataclasses.replace(SECOND, start=start)], "w")
-    assert [workdir for _, workdir in stages] == ["w/scenes-tiny", "w/second"]
+    assert [workdir for _, workdir in stages] == [Path("w/scenes-tiny"), Path("w/second")]
     assert stages[0][0] == TINY
     assert stages[1][0].start == expected
 

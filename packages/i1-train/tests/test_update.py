@@ -10,10 +10,10 @@ import pytest
 from i1_hooks import UserError
 from i1_train.config import Average
 from i1_train.optimizers.adam import Adam
-from i1_train.parameters import Leaf, describe, factors
+from i1_train.parameters import ParameterInfo, describe_parameters, factors
 from i1_train.recipes.scenes import scenes_tiny
 from i1_train.schedules import Constant
-from i1_train.step import average
+from i1_train.step import update_average
 from i1_train.update import clip, make_update
 
 
@@ -53,9 +53,9 @@ def test_recorded_steps(golden_file):
         return {n.partition("/")[2]: jnp.asarray(recorded[n]) for n in recorded if n.startswith(f"{kind}/")}
 
     params = tree("params0")
-    monitored = describe(params)
+    monitored = describe_parameters(params)
     # A pattern pair that meets no parameter of the small recorded tree is no mistake here.
-    names = [leaf.names[0] for leaf in monitored.values()]
+    names = [info.names[0] for info in monitored.values()]
     import re
 
     used = tuple(rule for rule in config.lr_multipliers if any(re.fullmatch(rule[0], n) for n in names))
@@ -67,7 +67,7 @@ def test_recorded_steps(golden_file):
     for step in range(1, about["steps"] + 1):
         grads = {path: tree(f"grads{step}")[path] for path in trained}
         trained, opt, norm = apply(grads, opt, trained)
-        ema = jax.jit(average)(ema, trained, decay)
+        ema = jax.jit(update_average)(ema, trained, decay)
         np.testing.assert_allclose(norm, about["global_grad_norm_without_frozen"][step - 1], rtol=1e-6)
         for path in trained:
             np.testing.assert_allclose(trained[path], recorded[f"params{step}/{path}"], atol=1e-7)
@@ -88,29 +88,29 @@ def ones(shapes=STACKED):
 
 def updated(**changes):
     config = dataclasses.replace(scenes_tiny(), schedule=Constant(lr=0.1), **changes)
-    update = make_update(config, describe(STACKED))
+    update = make_update(config, describe_parameters(STACKED))
     trained = {path: value for path, value in ones().items() if path in update.trained}
     new, _, norm = jax.jit(update)(trained, update.init(trained), trained)
     return {path: np.asarray(value) for path, value in new.items()}, float(norm)
 
 
-def test_leaves_know_their_layers():
-    leaves = describe(STACKED)
-    assert leaves["backbone/blocks/stacked/mlp/kernel"] == Leaf(
+def test_parameters_know_their_layers():
+    infos = describe_parameters(STACKED)
+    assert infos["backbone/blocks/stacked/mlp/kernel"] == ParameterInfo(
         ("blocks_0/mlp/kernel", "blocks_1/mlp/kernel"), True, 3
     )
-    assert leaves["backbone/blocks/final/mlp/kernel"].names == ("blocks_2/mlp/kernel",)
+    assert infos["backbone/blocks/final/mlp/kernel"].names == ("blocks_2/mlp/kernel",)
 
 
 def test_the_first_matching_rule_counts_layer_by_layer():
-    leaf = describe(STACKED)["backbone/blocks/stacked/mlp/kernel"]
-    assert factors(leaf, [(r"blocks_\d+/.*", 0.5), (".*", 0.1)]) == np.float32(0.5)
+    info = describe_parameters(STACKED)["backbone/blocks/stacked/mlp/kernel"]
+    assert factors(info, [(r"blocks_\d+/.*", 0.5), (".*", 0.1)]) == np.float32(0.5)
     np.testing.assert_array_equal(
-        factors(leaf, [("blocks_1/.*", 0.5), ("blocks_.*", 0.25)]), np.float32([[[0.25]], [[0.5]]])
+        factors(info, [("blocks_1/.*", 0.5), ("blocks_.*", 0.25)]), np.float32([[[0.25]], [[0.5]]])
     )
 
 
-def test_frozen_leaves_are_out_and_frozen_layers_stand_still():
+def test_frozen_parameters_are_out_and_frozen_layers_stand_still():
     new, norm = updated(frozen=("blocks_0/.*", "x_embedder/.*"))
     assert set(new) == {"backbone/blocks/stacked/mlp/kernel", "backbone/blocks/final/mlp/kernel"}
     assert norm == pytest.approx(np.sqrt(24))  # one layer of the stack and the final block
@@ -132,7 +132,9 @@ def test_multipliers_scale_updates():
 @pytest.mark.parametrize("field", ["frozen", "lr_multipliers"])
 def test_a_pattern_that_matches_nothing_is_a_mistake(field):
     value = ("block_0/.*",) if field == "frozen" else (("block_0/.*", 2.0),)
-    with pytest.raises(UserError, match=rf"{field}: 'block_0/\.\*' matches no parameter.*blocks_0"):
+    with pytest.raises(
+        UserError, match=rf"{field}: 'block_0/\.\*' matches no whole parameter name.*blocks_0"
+    ):
         updated(**{field: value})
 
 

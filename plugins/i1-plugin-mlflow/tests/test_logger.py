@@ -45,11 +45,6 @@ def fill(workdir, begin=0, end=4, **settings):
     logger.close()
 
 
-def test_every_must_be_positive():
-    with pytest.raises(UserError, match="mlflow: every must be at least 1, got 0"):
-        MLflow(every=0)
-
-
 def run_of(workdir):
     client = mlflow.MlflowClient(tracking_uri=(workdir / "mlruns").as_uri())
     return client, client.get_run((workdir / "mlflow_run_id").read_text().strip())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import i1_plugin_trackio.plugin
 import pytest
-from i1_hooks import Registry, UserError, use_registry
+from i1_hooks import Registry, use_registry
 from i1_hooks.registry import installed_plugins
 from i1_plugin_trackio.logger import Trackio
 from i1_train.testing import LoggerSuite
@@ -42,11 +42,6 @@ def fill(workdir, begin=0, end=4, **settings):
     logger.log_image(end, "samples", picture)
     logger.flush()
     logger.close()
-
-
-def test_every_must_be_positive():
-    with pytest.raises(UserError, match="trackio: every must be at least 1, got 0"):
-        Trackio(every=0)
 
 
 def rows_of(run):

@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
         assignments.append(f"steps={arguments.steps}")
     study = get_registry().load("studies", arguments.study)()
 
-    from i1_train.process.cache import enable_compilation_cache
+    from i1_model.ops.compilation_cache import enable_compilation_cache
     from i1_train.process.host_memory import keep_host_memory
     from i1_train.process.signals import RunInterruptedError
 

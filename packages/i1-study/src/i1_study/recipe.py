@@ -6,7 +6,8 @@ import dataclasses
 
 from i1_model.adapters.mlp import MLPAdapter
 from i1_model.backbones.cross_attention import CrossAttention
-from i1_train.config import Checkpointing, TrainConfig
+from i1_train.checkpoints.checkpointing import Checkpointing
+from i1_train.config import TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.recipes.scenes import scenes
 from i1_train.schedules import WarmupStableDecay

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError, get_registry, override, to_dict
-from i1_train.workdir import write_json
+from i1_hooks.files import write_atomically
+from i1_train.workdir import format_json
 
 from i1_study.base import Arm, StudyConfig, check_arms
 from i1_study.plot import svg
@@ -105,7 +106,7 @@ def write(folder: Path, record: dict[str, Any]) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_json(folder / "study.json", record)
+        write_atomically(folder / "study.json", format_json(record))
         (folder / "study.md").write_text(markdown(record), encoding="utf-8")
         (folder / "study.svg").write_text(svg(record), encoding="utf-8")
     except OSError as error:

@@ -15,10 +15,11 @@ from i1_bench.runs import run_benchmark
 from i1_bench.scenes.benchmark import ScenesConfig
 from i1_data.sources import SourceConfig
 from i1_hooks import UserError, to_json
+from i1_hooks.files import write_atomically
 from i1_train.config import TrainConfig
 from i1_train.loop import train
 from i1_train.monitoring.bad_steps import NotFiniteError
-from i1_train.workdir import write_json
+from i1_train.workdir import format_json
 
 from i1_study.held_out import held_out_losses
 
@@ -121,5 +122,5 @@ def read_pictures(results: Path) -> dict[str, list[bool]]:
 
 def _write(trial: Trial, result: dict[str, Any]) -> dict[str, Any]:
     trial.folder.mkdir(parents=True, exist_ok=True)
-    write_json(trial.folder / RESULT, result)
+    write_atomically(trial.folder / RESULT, format_json(result))
     return result

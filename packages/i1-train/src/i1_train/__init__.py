@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
+
+from i1_hooks.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from i1_model.sampling import SamplingDefaults
 
-    from i1_train.config import Average, Checkpointing, FromStage, InitFrom, TrainConfig
+    from i1_train.checkpoints.checkpointing import Checkpointing
+    from i1_train.config import Average, FromStage, InitFrom, TrainConfig
     from i1_train.devices.machines import Hardware, MachineMesh
+    from i1_train.guard import Guard
+    from i1_train.held_out import HeldOut
     from i1_train.loop import train
 
 __all__ = [
     "Average",
     "Checkpointing",
     "FromStage",
+    "Guard",
     "Hardware",
+    "HeldOut",
     "InitFrom",
     "MachineMesh",
     "SamplingDefaults",
@@ -24,16 +30,19 @@ __all__ = [
     "train",
 ]
 
-_HOMES = dict.fromkeys(__all__, "i1_train.config") | {
-    "Hardware": "i1_train.devices.machines",
-    "MachineMesh": "i1_train.devices.machines",
-    "SamplingDefaults": "i1_model.sampling",
-    "train": "i1_train.loop",
-}
-
-
-def __getattr__(name: str) -> object:
-    """Imports a public name on first use, so that `import i1_train` stays light."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'i1_train' has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "Average": "i1_train.config",
+        "Checkpointing": "i1_train.checkpoints.checkpointing",
+        "FromStage": "i1_train.config",
+        "Guard": "i1_train.guard",
+        "Hardware": "i1_train.devices.machines",
+        "HeldOut": "i1_train.held_out",
+        "InitFrom": "i1_train.config",
+        "MachineMesh": "i1_train.devices.machines",
+        "SamplingDefaults": "i1_model.sampling",
+        "TrainConfig": "i1_train.config",
+        "train": "i1_train.loop",
+    },
+)

@@ -1,4 +1,4 @@
-"""The training step of a recipe, compiled for a machine that is not there."""
+"""The training step of a recipe, compiled ahead of time for TPUs that need not be attached."""
 
 from __future__ import annotations
 
@@ -7,40 +7,49 @@ from typing import Any
 
 import jax
 import numpy as np
+from i1_hooks import override
 from i1_model.compiled.report import compile_report
 from i1_model.compiled.topology import topology_devices
 from i1_model.ops.chips import find_chip
 from i1_model.ops.target import target_platform
 
 from i1_train.config import TrainConfig
-from i1_train.devices.placement import find_machine, make_placement, on_machine
+from i1_train.devices.placement import find_machine, make_placement
 from i1_train.parts import Parts, build_parts
 from i1_train.step import make_step, state_shapes
 
 PROBE = "a"
-"""A prompt whose tokens have the shapes of all."""
+"""A prompt; the tokens of every prompt have the same shapes."""
 
 
 def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) -> dict[str, Any]:
-    """Returns the report of a recipe's training step on a TPU topology; nothing is read or run.
+    """Compiles a recipe's training step for a TPU topology and returns a report; nothing is read or run.
 
     Args:
         config: the recipe.
-        topology: such as `v5p:4x4x4`.
-        cached: whether latents and embeddings come with the batch, so that backbone and optimizer are what
-            is left.
+        topology: a TPU slice, such as `v5p:4x4x4`.
+        cached: whether the batch holds latents and embeddings, so that only backbone and optimizer are
+            compiled.
 
     Raises:
-        UserError: for a topology, mesh or batch that do not fit, or without libtpu.
+        UserError: for a topology, mesh or batch that do not fit, or when libtpu is not installed.
     """
     devices = topology_devices(topology)
     chip = find_chip(topology.split(":")[0])
-    machine = find_machine(config, devices)
-    config = on_machine(config, machine)
+    machine = find_machine(config.hardware, devices, config.batch_size, config.grad_accumulation)
+    config = override(config, machine.settings)
     parts = build_parts(config, abstract=True)
     constants = jax.eval_shape(lambda: jax.random.key(config.seed))
     frozen = {**parts.constants(config.seed), "key": constants}
-    placement = make_placement(config, parts, state_shapes(parts), frozen, machine, devices)
+    placement = make_placement(
+        machine,
+        devices,
+        rules=config.hardware.sharding,
+        shapes=parts.network.shapes,
+        state=state_shapes(parts),
+        constants=frozen,
+        batch_size=config.batch_size,
+    )
     batch = batch_shapes(config, parts)
     if cached:
         batch = cached_shapes(config)

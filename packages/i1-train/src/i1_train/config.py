@@ -12,6 +12,7 @@ from i1_model.config import ModelConfig
 from i1_model.lora.config import Lora
 from i1_model.sampling import SamplingDefaults
 
+from i1_train.checkpoints.checkpointing import Checkpointing
 from i1_train.checks import check_regular_expressions, require_at_least
 from i1_train.devices.machines import Hardware
 from i1_train.guard import Guard
@@ -22,10 +23,8 @@ from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.objectives import FlowMatching, ObjectiveConfig
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.base import OptimizerConfig
+from i1_train.parameters import POSITIONS
 from i1_train.schedules import Constant, ScheduleConfig
-
-POSITIONS = r".*pos_embed"
-"""The table of sinusoidal positions, which is never trained; a model may have none."""
 
 MAY_CHANGE: Mapping[str, Any] = {"may_change_on_resume": True}
 """Metadata of a field that may differ when a run is resumed, together with everything inside it.
@@ -54,29 +53,8 @@ class Average:
             raise UserError(f"average.decay must be at least 0 and below 1, got {self.decay}")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Checkpointing:
-    """When checkpoints are written, and which of them are kept.
-
-    Attributes:
-        every: steps between checkpoints; the last step always gets one.
-        keep: how many of the newest checkpoints are kept.
-        keep_every: checkpoints at multiples of this step are never deleted; 0 for none.
-        keep_best: how many checkpoints with the lowest held-out loss are kept; 0 for none.
-    """
-
-    every: int = 1000
-    keep: int = 3
-    keep_every: int = 0
-    keep_best: int = 0
-
-    def __post_init__(self) -> None:
-        require_at_least(1, self, ("every", "keep"), "checkpoints.")
-        require_at_least(0, self, ("keep_every", "keep_best"), "checkpoints.")
-
-
 PREVIOUS_STAGE = "@previous"
-"""Stands for the workdir of the stage before, in a recipe that is trained after another one."""
+"""Stands for the workdir of the previous stage, in a recipe that is trained after another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +63,7 @@ class InitFrom:
 
     Attributes:
         weights: a model folder, a workdir, a checkpoint, the name of a registered model, or a released
-            `.npz`, `.pt` or `.safetensors` file; `"@previous"` for the stage before.
+            `.npz`, `.pt` or `.safetensors` file; `"@previous"` for the previous stage.
     """
 
     weights: str
@@ -96,8 +74,8 @@ class FromStage:
     """Start from the whole state of another run: parameters, average, optimizer and step count.
 
     Attributes:
-        workdir: workdir of the earlier stage, whose newest checkpoint is used; `"@previous"` for the stage
-            before.
+        workdir: workdir of the earlier stage, whose newest checkpoint is used; `"@previous"` for the previous
+            stage.
     """
 
     workdir: str
@@ -184,7 +162,6 @@ class TrainConfig:
         Raises:
             UserError: for fields that do not fit together.
         """
-        self.sampling.check()
         if self.batch_size % self.grad_accumulation:
             raise UserError(
                 f"grad_accumulation {self.grad_accumulation} does not divide batch_size {self.batch_size}; "
@@ -207,3 +184,4 @@ class TrainConfig:
                 f"checkpoints.keep_best {self.checkpoints.keep_best} needs a held-out loss to compare: name "
                 "images that are not trained on with held_out.sources, or set checkpoints.keep_best to 0"
             )
+        self.sampling.check()

@@ -1,4 +1,4 @@
-"""The loss on pictures that are not trained on, at fixed times and with fixed noise."""
+"""The held-out loss: on images that are not trained on, at fixed times and with fixed noise."""
 
 from __future__ import annotations
 
@@ -13,27 +13,28 @@ from i1_data.pipeline import make_batches
 
 from i1_train.config import TrainConfig
 from i1_train.devices.placement import Placement
-from i1_train.objectives import Example
+from i1_train.monitoring.measures import HELD_OUT
+from i1_train.parameters import Params
 from i1_train.parts import Parts
-from i1_train.step import encode_captions, to_float
+from i1_train.state import Batch, Constants, State, StepMetrics
+from i1_train.step import encode_captions, encode_images
 
-LOSS = "held_out/loss"
 SEED = 2**31 - 1
-"""Of the order of the pictures, their captions, latents and noise, whatever the run's seed."""
+"""Seed of the order of the images, their captions, latents and noise, whatever the seed of the run."""
 
-Measure = Callable[[Any, Any], dict[str, jax.Array]]
+Evaluation = Callable[[State, Constants], StepMetrics]
 
 
-def make_held_out(config: TrainConfig, parts: Parts, placement: Placement) -> Measure | None:
-    """Reads the held-out pictures and returns the function `(state, constants) -> metrics`.
+def make_evaluation(config: TrainConfig, parts: Parts, placement: Placement) -> Evaluation | None:
+    """Reads the held-out images and returns the function `(state, constants) -> metrics`.
 
-    It measures the averaged weights: `held_out/loss`, and `held_out/time_T` for every time. Like a step it
+    It measures the averaged parameters: `held_out/loss`, and `held_out/time_T` for every time. Like a step it
     returns at once, before the device has computed anything.
 
     Args:
         config: the recipe.
-        parts: the built objects.
-        placement: where batches live.
+        parts: its objects.
+        placement: the sharding of batches.
 
     Returns:
         `None` when the recipe holds nothing out.
@@ -44,47 +45,43 @@ def make_held_out(config: TrainConfig, parts: Parts, placement: Placement) -> Me
     if not config.held_out.sources:
         return None
     times = jnp.asarray(config.held_out.times, jnp.float32)
-    batches = [
+    batches: list[Batch] = [
         placement.put_batch({"image": batch["image"], "tokens": batch["tokens"]})
         for batch in read_batches(config, parts, placement.rows)
     ]
 
     @functools.partial(jax.jit, out_shardings=placement.scalar)
-    def losses_of(state: Any, constants: Any, batch: Any, key: jax.Array) -> jax.Array:
-        """Returns the mean loss (T,) of a batch at every time."""
-        flow = config.model.flow
+    def losses_of(params: Params, constants: Constants, batch: Batch, key: jax.Array) -> jax.Array:
+        """Returns the mean loss of a batch at every time, (T,)."""
+        flow, objective = config.model.flow, config.objective
         captions, masks = encode_captions(parts, constants["text"], batch["tokens"])
-        latents = parts.autoencoder.encode(
-            constants["autoencoder"], to_float(batch["image"]), jax.random.fold_in(key, 0)
-        )
-        noise = jax.random.normal(jax.random.fold_in(key, 1), latents.shape, jnp.float32)
-        denoiser = parts.network.denoiser({**constants["base"], **state["params"], **state["ema"]})
+        latents = encode_images(parts, constants["autoencoder"], batch, jax.random.fold_in(key, 0))
+        denoiser = parts.network.denoiser(params)
 
         def at(time: jax.Array) -> jax.Array:
             t = jnp.broadcast_to(time, latents.shape[:1])
-            noisy = flow.interpolate(noise, latents, t)
-            prediction = denoiser(noisy, t, captions, masks)
-            example = Example(data=latents, noise=noise, time=t, noisy=noisy)
-            return jnp.mean(config.objective.losses(flow, prediction, example))
+            example = objective.draw_at(flow, jax.random.fold_in(key, 1), latents, t)
+            prediction = denoiser(example["noisy"], t, captions, masks)
+            return jnp.mean(objective.losses(flow, prediction, example))
 
         return jax.lax.map(at, times)
 
-    def measure(state: Any, constants: Any) -> dict[str, jax.Array]:
-        weights = {name: state[name] for name in ("params", "ema")}
+    def evaluate(state: State, constants: Constants) -> StepMetrics:
+        params = {**constants["base"], **state["params"], **state["ema"]}
         key = jax.random.key(SEED)
         rows = [
-            losses_of(weights, constants, batch, jax.random.fold_in(key, index))
+            losses_of(params, constants, batch, jax.random.fold_in(key, index))
             for index, batch in enumerate(batches)
         ]
         means = jnp.mean(jnp.stack(rows), axis=0)
         by_time = {f"held_out/time_{t:g}": means[i] for i, t in enumerate(config.held_out.times)}
-        return {LOSS: jnp.mean(means), **by_time}
+        return {HELD_OUT: jnp.mean(means), **by_time}
 
-    return measure
+    return evaluate
 
 
 def read_batches(config: TrainConfig, parts: Parts, rows: Sequence[int]) -> list[dict[str, Any]]:
-    """Reads these rows of each batch of held-out pictures into memory."""
+    """Reads these rows of every batch of held-out images into memory."""
     data = DataConfig(
         sources=config.held_out.sources,
         resolution=config.data.resolution,

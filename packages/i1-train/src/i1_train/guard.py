@@ -1,13 +1,16 @@
-"""Steps whose loss is no number, or far too high: what is done about them."""
+"""What happens at a bad step: one whose loss or gradient is not finite, or whose loss is far too high."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax
 import jax.numpy as jnp
 from i1_hooks import UserError
+
+from i1_train.checks import require_at_least
+from i1_train.state import State, StepMetrics
 
 SPIKE = "guard/spike"
 SKIPPED = "guard/skipped"
@@ -17,14 +20,15 @@ SKIPPED = "guard/skipped"
 class Guard:
     """What happens at a bad step.
 
-    A skipped step leaves parameters, average and optimizer as they were; the step count and the data go on.
-    A step that stops the run is not saved, so the last good checkpoint is before it.
+    A skipped step leaves parameters, average and optimizer unchanged, and the run continues with the next
+    batch. A step that stops the run is not saved, so the last checkpoint is from before it.
 
     Attributes:
-        on_nonfinite: at a loss or gradient that is not finite.
-        on_spike: at a loss above `spike_factor` times the running mean of the losses before.
-        spike_factor: above 1.
-        spike_window: steps that the running mean looks back; no spike is seen in a run's first ones.
+        on_nonfinite: what happens when the loss or the gradient is not finite.
+        on_spike: what happens when the loss is above `spike_factor` times the running mean of earlier losses.
+        spike_factor: how far above the running mean a spike is; above 1.
+        spike_window: number of steps the running mean covers; the first that many steps of a run are never
+            spikes.
     """
 
     on_nonfinite: Literal["stop", "skip"] = "stop"
@@ -35,23 +39,22 @@ class Guard:
     def __post_init__(self) -> None:
         if self.spike_factor <= 1:
             raise UserError(f"guard.spike_factor must be above 1, got {self.spike_factor}")
-        if self.spike_window < 1:
-            raise UserError(f"guard.spike_window must be at least 1, got {self.spike_window}")
+        require_at_least(1, self, ("spike_window",), "guard.")
 
 
-def guard_step(
-    guard: Guard, old: dict[str, Any], new: dict[str, Any], metrics: dict[str, jax.Array]
-) -> tuple[dict[str, Any], dict[str, jax.Array]]:
-    """Returns the state after a step, the old one where it is skipped, and the metrics with what was found.
+def guard_step(guard: Guard, old: State, new: State, metrics: StepMetrics) -> tuple[State, StepMetrics]:
+    """Returns the state after a step and its metrics; the old state, but for the step count, if it is
+    skipped.
 
     `loss_mean` of the state is m <- d m + (1 - d) min(loss, spike_factor m) with d = 1 - 1 / min(n + 1,
-    spike_window) at step n, over finite losses: the plain mean at first, and no spike counts in full.
+    spike_window) at step n, over finite losses. So it starts as the plain mean, and a spike moves it only as
+    far as the largest loss that is not a spike.
 
     Args:
-        guard: what to do.
+        guard: what to do at a bad step.
         old: the state before the step.
-        new: the state after it, but for `loss_mean`.
-        metrics: of the step, at least `loss` and `grad_norm`.
+        new: the state after it, with the `loss_mean` of before.
+        metrics: metrics of the step, at least `loss` and `grad_norm`.
     """
     loss, mean = metrics["loss"], old["loss_mean"]
     finite = jnp.isfinite(loss) & jnp.isfinite(metrics["grad_norm"])
@@ -71,11 +74,13 @@ def guard_step(
     if skips:
         skip = jnp.stack(skips).any()
         metrics = {**metrics, SKIPPED: skip.astype(jnp.float32)}
-        kept = {name: value for name, value in new.items() if name != "step"}
-        new = {
-            **jax.tree.map(
-                lambda before, after: jnp.where(skip, before, after), {k: old[k] for k in kept}, kept
-            ),
-            "step": new["step"],
-        }
+        new = {**_choose(skip, old, new), "step": new["step"]}
     return {**new, "loss_mean": new_mean}, metrics
+
+
+def _choose(skip: jax.Array, old: State, new: State) -> State:
+    """Returns the old arrays where `skip` holds, else the new ones, without the step count."""
+    kept: dict[str, Any] = {name: value for name, value in new.items() if name != "step"}
+    before: Any = {name: dict(old)[name] for name in kept}
+    chosen: Any = jax.tree.map(lambda was, now: jnp.where(skip, was, now), before, kept)
+    return cast("State", chosen)

@@ -1,8 +1,7 @@
-"""LoRA in a training run: what is trained, what is frozen, and what a checkpoint shows of it."""
+"""LoRA in a training run: what is trained, what is frozen, and what a checkpoint holds of it."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import re
@@ -14,9 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
+from i1_hooks.files import user_path
 from i1_model.checkpoints.folder import save_model
+from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
 from i1_model.lora.attach import convert_base, init_adapted, untargeted
+from i1_model.lora.config import Lora
 from i1_model.lora.factors import from_params
 from i1_model.lora.folder import save_adapter
 
@@ -29,28 +31,27 @@ BASE = r"(?!.*/lora/[ab]$).*"
 """Every parameter that LoRA does not add."""
 
 
-def denoiser_builder(config: TrainConfig) -> Callable[..., Denoiser]:
-    """Returns what makes the denoiser of a recipe from a model configuration and a key."""
-    return functools.partial(init_adapted, lora=config.lora) if config.lora.is_on else init_denoiser
+def denoiser_builder(lora: Lora) -> Callable[..., Denoiser]:
+    """Returns the function that makes a denoiser from a model configuration and a key."""
+    return functools.partial(init_adapted, lora=lora) if lora.is_on else init_denoiser
 
 
-def freeze_base(config: TrainConfig) -> TrainConfig:
-    """Returns the recipe with everything but the adapted layers' LoRA frozen; without LoRA, the same."""
-    if not config.lora.is_on:
-        return config
-    others = [f"{re.escape(name)}/lora/[ab]" for name in untargeted(config.model, config.lora)]
-    return dataclasses.replace(config, frozen=(*config.frozen, BASE, *others))
+def frozen_by_lora(model: ModelConfig, lora: Lora) -> tuple[str, ...]:
+    """Returns patterns of all parameters but the LoRA of the adapted layers; none without LoRA."""
+    if not lora.is_on:
+        return ()
+    return (BASE, *(f"{re.escape(name)}/lora/[ab]" for name in untargeted(model, lora)))
 
 
-def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) -> dict[str, Any]:
+def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) -> Params:
     """Returns the frozen arrays below LoRA, by path; none without LoRA.
 
-    They are no part of the training state: every step reads them, and no checkpoint repeats them.
+    They are not part of the training state: every step reads them, and no checkpoint repeats them.
 
     Args:
         config: the recipe.
-        network: with LoRA.
-        abstract: whether shapes are enough, so that no weights are read.
+        network: the network with LoRA.
+        abstract: whether to return shapes and read no weights.
 
     Raises:
         UserError: when the recipe names no weights, or they do not fit.
@@ -58,12 +59,15 @@ def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) 
     if not config.lora.is_on:
         return {}
     if abstract:
-        return {path: shape for path, shape in network.shapes.items() if re.fullmatch(BASE, path)}
+        shapes: dict[str, Any] = dict(network.shapes)
+        return {path: shape for path, shape in shapes.items() if re.fullmatch(BASE, path)}
     if config.init_from is None:
         raise UserError(
             f"lora.rank {config.lora.rank} adapts trained weights: name them with --init-from PATH"
         )
-    return convert_base(read_weights(config, config.init_from), network.shapes, config.lora)
+    return convert_base(
+        read_weights(config.init_from, config.model, config.lora), network.shapes, config.lora
+    )
 
 
 def write_model(
@@ -72,11 +76,11 @@ def write_model(
     """Writes the model folder of a checkpoint: the whole model, or its LoRA alone.
 
     Args:
-        folder: of the model.
+        folder: the model folder, which is created.
         config: the recipe.
         network: the denoiser.
         params: averaged parameters by path.
-        metadata: for `config.json`.
+        metadata: further entries of its `config.json`.
 
     Raises:
         UserError: when it cannot be written.
@@ -85,7 +89,7 @@ def write_model(
         save_model(folder, config.model, network.state(params), metadata=metadata)
         return
     assert config.init_from is not None
-    lora, is_path = config.lora, Path(config.init_from).expanduser().exists()
+    lora, is_path = config.lora, user_path(config.init_from).exists()
     base = str(find_weights(config.init_from).resolve()) if is_path else config.init_from
     others = untargeted(config.model, lora)
     adapter = from_params(config.model, params, float(lora.alpha or lora.rank), others)
@@ -93,7 +97,7 @@ def write_model(
 
 
 def fingerprint(base: Params) -> str | None:
-    """Returns a digest of the frozen arrays, None where there are none; it is the same on every device."""
+    """Returns a digest of the frozen arrays, the same on every kind of device; `None` without any."""
     if not base:
         return None
     digest = hashlib.sha256()
@@ -103,22 +107,26 @@ def fingerprint(base: Params) -> str | None:
 
 
 def check_base(base: Params, saved: str | None) -> None:
-    """Makes sure that a run goes on over the weights it began with.
+    """Checks that a resumed run has the weights it started with.
+
+    Args:
+        base: the frozen arrays now.
+        saved: the digest that the checkpoint holds.
 
     Raises:
-        UserError: when they changed.
+        UserError: when the weights have changed.
     """
     found = fingerprint(base)
     if saved != found:
         raise UserError(
-            f"start.weights holds other weights than those this run began with ({saved} before, {found} "
-            "now); bring them back, or begin a new run"
+            f"start.weights holds other weights than those this run started with ({saved} before, {found} "
+            "now); restore them, or start a new run"
         )
 
 
 @jax.jit
 def _checksum(value: jax.Array) -> jax.Array:
-    """Returns a uint32 that depends on every bit and its place."""
+    """Returns a uint32 that depends on every bit and its position."""
     wide = {1: jnp.uint8, 2: jnp.uint16, 4: jnp.uint32}[value.dtype.itemsize]
     if jnp.issubdtype(value.dtype, jnp.floating):
         value = jax.lax.bitcast_convert_type(value, wide)

@@ -17,10 +17,10 @@ from i1_train.parameters import Params
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """The parts of a denoiser that are not arrays.
+    """Everything of a denoiser but its arrays.
 
     Attributes:
-        init: from a random key to fresh float32 parameters; pure and jittable.
+        init: from a random key to new float32 parameters; pure and jittable.
         shapes: shape and dtype of every parameter, by path.
     """
 
@@ -34,7 +34,7 @@ class Network:
         return jax.tree.unflatten(self._treedef, [params[path] for path in self.shapes])
 
     def denoiser(self, params: Params) -> Denoiser:
-        """Returns the module that holds these arrays; make it inside the function that uses it."""
+        """Returns the module with these arrays; call it inside the function that uses the module."""
         return nnx.merge(self._graphdef, self.state(params))
 
 
@@ -43,7 +43,7 @@ def make_network(config: ModelConfig, build: Callable[..., Denoiser] = init_deno
 
     Args:
         config: the model.
-        build: makes its denoiser from the configuration and `key`.
+        build: makes the denoiser from the configuration and a `key`.
     """
     graphdef, state = nnx.split(nnx.eval_shape(lambda: build(config, key=jax.random.key(0))))
 

@@ -1,10 +1,9 @@
-"""What a run is made of: the objects that a configuration names, built once."""
+"""The objects that a recipe names, built once for a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -12,9 +11,11 @@ from i1_model.autoencoders import Autoencoder
 from i1_model.text_encoders import TextEncoder
 
 from i1_train.config import TrainConfig
-from i1_train.lora import denoiser_builder, freeze_base, load_base
+from i1_train.contracts import check_flow, check_objective, check_schedule, check_update
+from i1_train.lora import denoiser_builder, frozen_by_lora, load_base
 from i1_train.network import Network, make_network
-from i1_train.parameters import Params, describe
+from i1_train.parameters import Params, describe_parameters
+from i1_train.state import Constants
 from i1_train.update import Update, make_update
 
 
@@ -24,10 +25,10 @@ class Parts:
 
     Attributes:
         network: the denoiser.
-        text_encoders: frozen.
-        autoencoder: frozen.
+        text_encoders: the frozen text encoders.
+        autoencoder: the frozen autoencoder.
         update: how the trained parameters change.
-        base: frozen arrays of the network that are no part of the training state, by path.
+        base: frozen parameters below LoRA by path, which are not part of the training state.
     """
 
     network: Network
@@ -36,7 +37,7 @@ class Parts:
     update: Update
     base: Params
 
-    def constants(self, seed: int) -> dict[str, Any]:
+    def constants(self, seed: int) -> Constants:
         """Returns what every step reads and none changes: the run's key and the frozen arrays."""
         return {
             "key": jax.random.key(seed),
@@ -51,17 +52,25 @@ class Parts:
 
 
 def build_parts(config: TrainConfig, *, abstract: bool = False) -> Parts:
-    """Builds what a configuration names.
+    """Builds the objects that a recipe names, and checks what its components return.
 
     Args:
         config: the recipe.
         abstract: whether frozen arrays are replaced by their shapes, so that no weights are read.
 
     Raises:
-        UserError: for parts that do not fit together, or a pattern that matches no parameter.
+        UserError: for objects that do not fit together, a pattern that matches no parameter, or a component
+            that returns arrays of a wrong shape or dtype.
     """
     config.check()
-    network = make_network(config.model, denoiser_builder(config))
+    shape = (config.batch_size // config.grad_accumulation, *config.model.latent_shape)
+    check_flow(config.model.flow, shape)
+    check_objective(config.objective, config.model.flow, shape)
+    check_schedule(config.schedule, config.schedule.build(config.steps))
+    network = make_network(config.model, denoiser_builder(config.lora))
+    frozen = frozen_by_lora(config.model, config.lora)
+    update = make_update(config, describe_parameters(network.shapes), frozen)
+    check_update(config.optimizer, update, network.shapes)
     autoencoder = config.model.autoencoder
     return Parts(
         network=network,
@@ -70,6 +79,6 @@ def build_parts(config: TrainConfig, *, abstract: bool = False) -> Parts:
             for encoder in config.model.text_encoders
         ),
         autoencoder=autoencoder.build_abstract() if abstract else autoencoder.build(),
-        update=make_update(freeze_base(config), describe(network.shapes)),
+        update=update,
         base=load_base(config, network, abstract=abstract),
     )

@@ -1,4 +1,4 @@
-"""A run: everything the loop holds, opened and closed in one place."""
+"""A run: everything the loop works with, opened and closed in one place."""
 
 from __future__ import annotations
 
@@ -13,51 +13,60 @@ from typing import Any
 import jax
 import numpy as np
 from i1_data.pipeline import Batches, make_batches
-from i1_hooks import UserError, to_dict
+from i1_hooks import UserError, override, to_dict
+from i1_hooks.config import check_round_trip
+from i1_hooks.text import one_line
+from i1_model.checkpoints.workdir import MODEL
 
 from i1_train.callbacks import notify
-from i1_train.checkpoints.manager import MODEL, SCORE, Checkpoints
-from i1_train.checkpoints.provenance import model_metadata, versions, warn_of_versions
-from i1_train.checkpoints.snapshot import host_copy
+from i1_train.checkpoints.manager import SCORE, Checkpoints
+from i1_train.checkpoints.provenance import installed_versions, warn_of_other_versions
+from i1_train.checkpoints.snapshot import copy_to_first_host
 from i1_train.checkpoints.warm_start import next_stage
-from i1_train.checkpoints.weights import with_weights
+from i1_train.checkpoints.weights import read_weights, with_weights
 from i1_train.config import FromStage, TrainConfig
-from i1_train.devices.agreement import check_alike, check_shared, together
+from i1_train.devices.agreement import check_same_on_all_hosts, fail_together
+from i1_train.devices.available import find_devices
 from i1_train.devices.machines import MachineMesh
-from i1_train.devices.placement import Placement, find_machine, make_placement, on_machine
-from i1_train.evaluation import Measure, make_held_out
+from i1_train.devices.placement import Placement, find_machine, make_placement
+from i1_train.evaluation import Evaluation, make_evaluation
+from i1_train.flops import step_flops
+from i1_train.loggers.group import LoggerGroup, NoLogger
 from i1_train.lora import check_base, fingerprint, write_model
+from i1_train.memory_settings import memory_settings
+from i1_train.monitoring.bad_steps import BadSteps
 from i1_train.monitoring.metrics import Metrics
-from i1_train.monitoring.profiling import traced
-from i1_train.monitoring.progress import Display, Silent, make_display
+from i1_train.monitoring.profiling import profile_steps
+from i1_train.monitoring.progress import Display, NoDisplay, make_display
 from i1_train.monitoring.timing import is_due
-from i1_train.monitoring.utilisation import find_chip
+from i1_train.monitoring.utilisation import find_utilisation
 from i1_train.parts import Parts, build_parts
-from i1_train.process.out_of_memory import explained
+from i1_train.process.out_of_memory import explain_oom
 from i1_train.process.signals import RunInterruptedError
 from i1_train.report.page import write_report
-from i1_train.step import Batch, State, TrainStep, init_state, make_step, state_shapes
-from i1_train.workdir import CONFIG, open_workdir, write_json
+from i1_train.state import Batch, Constants, State, StepMetrics, TrainStep
+from i1_train.step import init_params, init_state, make_step, state_shapes
+from i1_train.workdir import CONFIG, check_shared, claim, format_json, open_workdir
 
 
 @dataclass(kw_only=True)
 class Run:
-    """What the loop works with; `state` and `step` change, the rest stays.
+    """What the loop works with; only `state`, `step` and `data_seconds` change.
 
     Attributes:
         config: the recipe.
-        workdir: the run's folder.
-        parts: the built objects.
+        workdir: workdir of the run.
+        parts: the objects that the recipe names.
         state: the training state after `step` steps.
         step: number of finished steps.
-        placement: where arrays live.
+        placement: the sharding of all arrays.
         constants: the run's key, and the frozen arrays of text encoders and autoencoder.
         train_step: the jitted step.
         batches: the data.
-        checkpoints: where states are kept.
-        metrics: where numbers go.
-        display: what a person sees.
-        held_out: measures the loss on pictures that are not trained on, `None` when there are none.
+        checkpoints: where states are saved.
+        metrics: where metrics are written.
+        display: the progress on the terminal.
+        evaluation: measures the held-out loss; `None` when the recipe holds nothing out.
         data_seconds: how long the last batch was waited for.
     """
 
@@ -67,21 +76,14 @@ class Run:
     state: State
     step: int
     placement: Placement
-    constants: Any
+    constants: Constants
     train_step: TrainStep
     batches: Batches
     checkpoints: Checkpoints
     metrics: Metrics
     display: Display
-    held_out: Measure | None = None
+    evaluation: Evaluation | None = None
     data_seconds: float = 0.0
-
-    def to_device(self, batch: dict[str, Any]) -> Batch:
-        """Returns what the step reads; on several hosts each gives its rows, on one the step fetches them."""
-        arrays = {"image": batch["image"], "tokens": batch["tokens"]}
-        if self.placement.batch.is_fully_addressable:
-            return arrays
-        return self.placement.put_batch(arrays)
 
     def next_batch(self) -> dict[str, Any]:
         """Returns the next batch, and notes how long it was waited for.
@@ -94,35 +96,57 @@ class Run:
             batch = next(self.batches)
         except (UserError, OSError):
             raise
-        except Exception as error:  # a source of a plugin may fail in any way
-            reason = " ".join(f"{type(error).__name__}: {error}".split())
+        except Exception as error:  # a plugin's source may fail in any way
+            reason = one_line(f"{type(error).__name__}: {error}")
             raise UserError(
-                f"the data failed after step {self.step} ({reason}); correct it and run again: the run goes "
-                "on from its last checkpoint"
+                f"the data failed after step {self.step} ({reason}); correct it and run again: the run "
+                "resumes from its last checkpoint"
             ) from error
         self.data_seconds = time.monotonic() - begin
         return batch
 
-    def finish_step(self, step: int, metrics: Any, batch: dict[str, Any]) -> None:
-        """Notes a dispatched step and its metrics, with the held-out loss when it is due."""
-        self.step = step
-        config = self.config
-        if self.held_out is not None and (
-            is_due(step, config.held_out.every, config.steps)
-            or (config.checkpoints.keep_best and self.checkpoint_due())
-        ):
-            metrics = {**metrics, **self.held_out(self.state, self.constants)}
-        self.metrics.add(step, metrics, batch, self.data_seconds)
+    def to_device(self, batch: dict[str, Any]) -> Batch:
+        """Returns what the step reads of a batch; of several hosts, each transfers its own rows."""
+        arrays: Batch = {"image": batch["image"], "tokens": batch["tokens"]}
+        if self.placement.batch.is_fully_addressable:
+            return arrays  # the step itself transfers them
+        return self.placement.put_batch(arrays)
+
+    def evaluation_due(self) -> bool:
+        """Says whether the held-out loss is measured after this step; checkpoints are ranked by it."""
+        if self.evaluation is None:
+            return False
+        ranked = self.config.checkpoints.keep_best > 0 and self.checkpoint_due()
+        return ranked or is_due(self.step, self.config.held_out.every, self.config.steps)
+
+    def evaluate(self) -> StepMetrics:
+        """Returns the held-out loss of the averaged parameters, which the device may still be computing."""
+        assert self.evaluation is not None
+        return self.evaluation(self.state, self.constants)
+
+    def log(self, metrics: StepMetrics, batch: dict[str, Any]) -> None:
+        """Logs the metrics of this step once the device has computed them.
+
+        Raises:
+            BadStepError: for the step before.
+        """
+        self.metrics.add(
+            self.step,
+            metrics,
+            keys=batch["key"],
+            captions=batch["caption"],
+            data_seconds=self.data_seconds,
+        )
 
     def checkpoint_due(self) -> bool:
-        """Says whether the finished step gets a checkpoint."""
+        """Says whether this step gets a checkpoint."""
         return is_due(self.step, self.config.checkpoints.every, self.config.steps, first=False)
 
     def begin_checkpoint(self) -> None:
-        """Begins to write the checkpoint of the finished step, with the averaged weights as a model folder.
+        """Starts to write the checkpoint of this step, with the averaged parameters as a model folder.
 
         Raises:
-            UserError: when the disk is full or may not be written.
+            UserError: when the disk is full or cannot be written.
         """
         self.metrics.flush()
         step, config = self.step, self.config
@@ -131,39 +155,40 @@ class Run:
             "data": self.batches.get_state(),
             "base": fingerprint(self.parts.base),
             SCORE: self.metrics.held_out_loss,
-            **versions(),
+            **installed_versions(),
         }
         averaged = {**self.state["params"], **self.state["ema"]}
-        weights: Any = {path: host_copy(value) for path, value in averaged.items()}
+        weights: Any = {path: copy_to_first_host(value) for path, value in averaged.items()}
+        about = model_metadata(config, step)
 
         def write_extra(folder: Path) -> None:
-            write_json(folder / CONFIG, to_dict(config))
-            about = model_metadata(config, step)
+            (folder / CONFIG).write_text(format_json(to_dict(config)), encoding="utf-8")
             write_model(folder / MODEL, config, self.parts.network, weights, about)
 
         self.checkpoints.begin(step, self.state, record, write_extra)
         self.metrics.restart_clock()
 
-    def save_and_wait(self) -> Path:
-        """Saves the finished step at once, and returns the checkpoint.
+    def save_and_wait(self) -> str:
+        """Saves the state at once, and returns the path of the newest checkpoint.
 
-        While one is being written, that one is waited for instead: whoever sent the signal waits too, and the
-        few steps since then are computed again, bit for bit.
+        If a checkpoint is being written, that one is completed instead: whoever sent the signal is waiting,
+        and the few steps since then will be computed again, bit for bit.
 
         Raises:
-            UserError: when the disk is full or may not be written.
+            UserError: when the disk is full or cannot be written.
         """
         if self.checkpoints.is_writing():
             self.metrics.flush()
         else:
             self.begin_checkpoint()
-        return self.checkpoints.wait()
+        self.checkpoints.wait()
+        return one_line(self.checkpoints.path(self.checkpoints.steps()[-1]))
 
     def announce_checkpoints(self) -> None:
-        """Tells plugins about checkpoints that are complete now, and loggers about the pictures they drew.
+        """Tells plugins about new complete checkpoints, and loggers about the images that plugins drew.
 
         Raises:
-            UserError: when one could not be written.
+            UserError: when a checkpoint could not be written.
         """
         folders = self.checkpoints.finished()
         if not folders:
@@ -185,8 +210,7 @@ class Run:
     def finish(self) -> None:
         """Waits for the last checkpoint, announces it, and writes the report of the run."""
         self.metrics.flush()
-        if self.checkpoints.steps():
-            self.checkpoints.wait()
+        self.checkpoints.wait()
         self.announce_checkpoints()
         if jax.process_index() == 0:
             write_report(self.workdir)
@@ -198,52 +222,37 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
 
     Args:
         config: the recipe.
-        workdir: of the run.
-        profile: how many steps to trace.
+        workdir: workdir of the run.
+        profile: number of steps to trace.
 
     Raises:
-        UserError: for a workdir or data that do not fit, a full disk, a device without memory.
+        UserError: for a workdir or data that do not fit, a full disk, or a device without memory.
     """
-    check_alike("recipe", to_dict(config))
-    check_alike("installation", versions())
-    first = jax.process_index() == 0
+    check_same_on_all_hosts("recipe", to_dict(config))
+    check_same_on_all_hosts("installation", installed_versions())
     with contextlib.ExitStack() as stack:
-        with together("preparation"):
-            machine = find_machine(config, jax.devices())
-            parts = build_parts(on_machine(config, machine))
-            workdir = stack.enter_context(open_workdir(workdir, config, first=first))
-            constants, shapes = parts.constants(config.seed), state_shapes(parts)
-            placement = make_placement(config, parts, shapes, constants, machine, jax.devices())
-            batches = make_batches(
-                config.data,
-                batch_size=config.batch_size,
-                seed=config.seed,
-                tokenize=parts.tokenize,
-                rows=placement.rows,
-            )
+        with fail_together("preparation"):
+            check_round_trip(config)
+            devices = find_devices()
+            machine = find_machine(config.hardware, devices, config.batch_size, config.grad_accumulation)
+            parts = build_parts(override(config, machine.settings))
+            first = jax.process_index() == 0
+            stack.enter_context(open_workdir(workdir, config, first=first))
+            constants = parts.constants(config.seed)
+            placement = place(config, parts, machine, devices, constants)
+            batches = open_data(config, parts, placement)
             stack.callback(batches.close)
         check_shared(workdir)
-        check_alike("data", batches.get_state())
-        checkpoints = stack.enter_context(
-            Checkpoints(
-                workdir / "checkpoints",
-                keep=config.checkpoints.keep,
-                keep_every=config.checkpoints.keep_every,
-                keep_best=config.checkpoints.keep_best,
-            )
-        )
-        stack.enter_context(explained(config, shapes, jax.eval_shape(lambda: constants)))
+        check_same_on_all_hosts("data", batches.get_state())
+        checkpoints = stack.enter_context(Checkpoints(workdir, config.checkpoints))
+        stack.enter_context(explain_memory(config, parts, constants))
         constants = placement.put_constants(constants)
         state = restore(config, parts, placement, constants["key"], checkpoints, batches)
         step = int(state["step"])
-        title = config.recipe
-        display = make_display(title, step, config.steps, config.log_every) if first else Silent()
-        stack.callback(display.close)
-        metrics = Metrics(workdir, config, step, display, find_chip(config, parts, constants))
-        stack.callback(metrics.close)
+        display = open_display(stack, config, step)
         train_step = make_step(config, parts, placement)
         if profile:
-            train_step = stack.enter_context(traced(train_step, workdir / "profile", profile))
+            train_step = stack.enter_context(profile_steps(train_step, workdir / "profile", profile))
         run = Run(
             config=config,
             workdir=workdir,
@@ -255,29 +264,92 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
             train_step=train_step,
             batches=batches,
             checkpoints=checkpoints,
-            metrics=metrics,
+            metrics=open_metrics(stack, config, workdir, step, display, parts, constants),
             display=display,
         )
-        with together("beginning"):
-            run.held_out = make_held_out(config, parts, placement)
-            if first:  # only now, since a mistake found above shall claim nothing
-                write_json(workdir / CONFIG, to_dict(config))
+        with fail_together("start"):
+            run.evaluation = make_evaluation(config, parts, placement)
+            if first:
+                claim(workdir, config)  # last, so that a mistake found above leaves the workdir unclaimed
         display.say(opening_line(config, parts, machine, workdir, step))
-        notify("i1_run_started", workdir=workdir, recipe=config.recipe, step=step)
-        status = "failed"
-        try:
-            yield run
-            status = "done"
-        except (RunInterruptedError, KeyboardInterrupt):
-            status = "interrupted"
-            raise
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise UserError(
-                f"{where}{error.strerror or error}; the run stopped at step {run.step}"
-            ) from error
-        finally:
-            notify("i1_run_finished", workdir=workdir, step=run.step, status=status)
+        stack.enter_context(notify_of_run(run))
+        yield run
+
+
+def place(
+    config: TrainConfig, parts: Parts, machine: MachineMesh, devices: list[Any], constants: Constants
+) -> Placement:
+    """Returns the sharding of everything in a run."""
+    return make_placement(
+        machine,
+        devices,
+        rules=config.hardware.sharding,
+        shapes=parts.network.shapes,
+        state=state_shapes(parts),
+        constants=constants,
+        batch_size=config.batch_size,
+    )
+
+
+def open_data(config: TrainConfig, parts: Parts, placement: Placement) -> Batches:
+    """Opens the training data at its first batch."""
+    return make_batches(
+        config.data,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        tokenize=parts.tokenize,
+        rows=placement.rows,
+    )
+
+
+def open_display(stack: contextlib.ExitStack, config: TrainConfig, step: int) -> Display:
+    """Opens the progress display, which the first host has."""
+    if jax.process_index():
+        return NoDisplay()
+    display = make_display(config.recipe, step, config.steps, config.log_every)
+    stack.callback(display.close)
+    return display
+
+
+def open_metrics(
+    stack: contextlib.ExitStack,
+    config: TrainConfig,
+    workdir: Path,
+    step: int,
+    display: Display,
+    parts: Parts,
+    constants: Constants,
+) -> Metrics:
+    """Opens the loggers, which the first host has, and the metrics that are passed to them."""
+    host = jax.process_index()
+    metrics = Metrics(
+        NoLogger() if host else LoggerGroup(config.loggers, workdir, step),
+        BadSteps(workdir, step, host),
+        display,
+        batch_size=config.batch_size,
+        utilisation=find_utilisation(lambda: step_flops(config, parts, constants)),
+    )
+    stack.callback(metrics.close)
+    return metrics
+
+
+def explain_memory(
+    config: TrainConfig, parts: Parts, constants: Constants
+) -> contextlib.AbstractContextManager[None]:
+    """Returns the context that explains a device without memory in terms of this run."""
+    state = state_shapes(parts)
+    held: Any = jax.eval_shape(lambda: constants)
+    return explain_oom(
+        {
+            "parameters": state["params"],
+            "average": state["ema"],
+            "optimizer": state["opt"],
+            "text encoders and autoencoder": [held["text"], held["autoencoder"]],
+            "frozen weights below LoRA": held["base"],
+        },
+        config.batch_size // config.grad_accumulation,
+        memory_settings(config),
+    )
 
 
 def restore(
@@ -288,30 +360,72 @@ def restore(
     checkpoints: Checkpoints,
     batches: Batches,
 ) -> State:
-    """Returns the newest saved state and moves the data to its position, or what a new run begins with."""
+    """Returns the newest saved state and moves the data to its position, or the state that a new run has."""
     template = placement.shapes(state_shapes(parts))
     restored = checkpoints.restore(template)
     if restored is None:
-        if isinstance(config.start, FromStage):
-            new_key = jax.random.key(config.seed)  # a closure may not hold what lives on several hosts
-            return next_stage(config.start.workdir, config, template, lambda: init_state(parts, new_key))
-        state = jax.jit(lambda key: init_state(parts, key), out_shardings=placement.state)(key)
-        return state if config.init_from is None or config.lora.is_on else with_weights(state, config)
+        return initial_state(config, parts, placement, key, template)
     check_base(parts.base, restored.record.get("base"))
     if jax.process_index() == 0:
         for reason in restored.rejected:
-            print(f"i1: warning: {reason}; going on from step {restored.record['step']}", file=sys.stderr)
-        warn_of_versions(restored.record)
+            text = one_line(f"{reason}; resuming from step {restored.record['step']}")
+            print(f"i1: warning: {text}", file=sys.stderr)
+        warn_of_other_versions(restored.record)
     batches.set_state(restored.record["data"])
     return restored.state
 
 
+def initial_state(
+    config: TrainConfig, parts: Parts, placement: Placement, key: jax.Array, template: State
+) -> State:
+    """Returns the state of a new run: of an earlier stage, of trained weights, or with random parameters."""
+    if isinstance(config.start, FromStage):
+        new_key = jax.random.key(config.seed)  # a closure must not hold an array that spans several hosts
+        return next_stage(config.start.workdir, template, lambda: init_params(parts, new_key), config.steps)
+    state = jax.jit(lambda key: init_state(parts, key), out_shardings=placement.state)(key)
+    if config.init_from is None or config.lora.is_on:
+        return state
+    return with_weights(state, read_weights(config.init_from, config.model, config.lora))
+
+
+@contextlib.contextmanager
+def notify_of_run(run: Run) -> Iterator[None]:
+    """Tells plugins when a run starts, and how it ends.
+
+    Raises:
+        UserError: in place of an error of the operating system.
+    """
+    notify("i1_run_started", workdir=run.workdir, recipe=run.config.recipe, step=run.step)
+    status = "failed"
+    try:
+        yield
+        status = "done"
+    except (RunInterruptedError, KeyboardInterrupt):
+        status = "interrupted"
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise UserError(f"{where}{error.strerror or error}; the run stopped at step {run.step}") from error
+    finally:
+        notify("i1_run_finished", workdir=run.workdir, step=run.step, status=status)
+
+
+def model_metadata(config: TrainConfig, step: int) -> dict[str, Any]:
+    """Returns what the `config.json` of a checkpoint's model folder says besides the model."""
+    return {
+        "step": step,
+        "recipe": config.recipe,
+        "preview_prompts": list(config.preview_prompts),
+        "sampling": to_dict(config.sampling),
+    }
+
+
 def opening_line(config: TrainConfig, parts: Parts, machine: MachineMesh, workdir: Path, step: int) -> str:
-    """Returns what is said before the first step."""
+    """Returns what is printed before the first step."""
     count = sum(int(np.prod(shape.shape)) for shape in parts.network.shapes.values())
-    begin = f"going on after step {step}" if step else "beginning"
+    begin = f"resuming after step {step}" if step else "starting"
     if config.init_from is not None and not step:
-        begin = f"beginning from the weights of {config.init_from}"
+        begin = f"starting from the weights of {config.init_from}"
     return (
         f"{config.recipe}: {count:,} parameters, batch {config.batch_size}, {config.steps} steps on "
         f"{machine}, {begin} in {workdir}"

@@ -1,4 +1,4 @@
-"""Learning rates over steps."""
+"""The learning rate at each step."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from i1_hooks import ComponentConfig, UserError
+from jaxtyping import Array, Float
 
-Schedule = Callable[[Any], jax.Array]
+Schedule = Callable[[Any], Float[Array, ""]]
 """From the number of finished steps (int32 scalar) to the learning rate (float32 scalar); pure."""
 
 
@@ -25,11 +26,11 @@ class ScheduleConfig(ComponentConfig, kind="schedules"):
 
 @dataclass(frozen=True, kw_only=True)
 class Constant(ScheduleConfig):
-    """One learning rate, after a linear warm-up if wanted.
+    """A constant learning rate, with an optional linear warm-up.
 
     Attributes:
-        lr: the learning rate; the published 1e-4 by default.
-        warmup: steps of linear rise from 0; step n of them uses lr * n / warmup.
+        lr: the learning rate; the default is the published one.
+        warmup: number of warm-up steps; step n of them has the rate lr * n / warmup.
     """
 
     lr: float = 1e-4
@@ -39,18 +40,18 @@ class Constant(ScheduleConfig):
         _check(self.lr, warmup=self.warmup)
 
     def build(self, steps: int) -> Schedule:
-        """Returns the schedule; the length of the run does not matter."""
+        """Returns the schedule, which does not depend on the length of the run."""
         del steps
         return lambda step: self.lr * _rise(step, self.warmup)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WarmupCosine(ScheduleConfig):
-    """Linear warm-up, then half a cosine down to a last value at the end of the run (arXiv 1608.03983).
+    """Linear warm-up, then half a cosine down to a final value at the end of the run (arXiv 1608.03983).
 
     Attributes:
         lr: the highest learning rate.
-        warmup: steps of linear rise from 0.
+        warmup: number of warm-up steps, in which the rate rises linearly from 0.
         final_lr: the learning rate at the end.
     """
 
@@ -80,12 +81,12 @@ class WarmupCosine(ScheduleConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class WarmupStableDecay(ScheduleConfig):
-    """Linear warm-up, a constant middle, a linear tail (arXiv 2404.06395).
+    """Linear warm-up, a constant middle, and a linear decay at the end (arXiv 2404.06395).
 
     Attributes:
         lr: the learning rate of the middle.
-        warmup: steps of linear rise from 0; a shorter run ends while it rises.
-        decay: part of the run, 0 to 1, whose end is the linear fall.
+        warmup: number of warm-up steps, in which the rate rises linearly from 0; a shorter run ends in them.
+        decay: fraction of the run, 0 to 1, that the final linear decay takes.
         final_lr: the learning rate at the end.
     """
 
@@ -97,7 +98,7 @@ class WarmupStableDecay(ScheduleConfig):
     def __post_init__(self) -> None:
         _check(self.lr, warmup=self.warmup)
         if not 0 <= self.decay <= 1:
-            raise UserError(f"schedule: decay is a part of the run from 0 to 1, got {self.decay}")
+            raise UserError(f"schedule: decay is a fraction of the run from 0 to 1, got {self.decay}")
 
     def build(self, steps: int) -> Schedule:
         """Returns the schedule."""
@@ -112,12 +113,12 @@ class WarmupStableDecay(ScheduleConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class WarmRestart(ScheduleConfig):
-    """One schedule, then another that begins at its own step 0 (as in arXiv 1608.03983).
+    """One schedule, then another that starts at its own step 0 (as in arXiv 1608.03983).
 
     Attributes:
-        first: the schedule of the first part.
-        share: part of the run, above 0 and below 1, that the first schedule has; rounded to whole steps.
-        then: the schedule of the rest.
+        first: the schedule of the first part of the run.
+        share: fraction of the run, above 0 and below 1, that is the first part; rounded to whole steps.
+        then: the schedule of the rest of the run.
     """
 
     first: ScheduleConfig = field(default_factory=WarmupStableDecay)
@@ -126,7 +127,7 @@ class WarmRestart(ScheduleConfig):
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:
-            raise UserError(f"schedule: share is a part of the run above 0 and below 1, got {self.share}")
+            raise UserError(f"schedule: share is a fraction of the run above 0 and below 1, got {self.share}")
 
     def build(self, steps: int) -> Schedule:
         """Returns the schedule.

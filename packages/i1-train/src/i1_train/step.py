@@ -1,8 +1,8 @@
-"""The training step: from a state and a batch to the next state and its metrics, one jitted function."""
+"""The training step: one jitted function from a state and a batch to the next state and its metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -12,30 +12,22 @@ from i1_model.ops.sharding import use_mesh
 from i1_model.ops.target import compiler_options
 from jax.sharding import Mesh
 
-from i1_train.config import TrainConfig
+from i1_train.config import Average, TrainConfig
 from i1_train.devices.placement import Placement
 from i1_train.guard import guard_step
 from i1_train.monitoring.measures import loss_by_time, norms
 from i1_train.objectives import Example
 from i1_train.parameters import Params
 from i1_train.parts import Parts
+from i1_train.state import Batch, Constants, State, StepMetrics, Tokens, TrainStep
 
-State = dict[str, Any]
-"""`params` and `ema` (of the trained ones, float32) by path, `opt`, `step` (how many are finished), and
-`loss_mean`, which the guard compares with."""
-Batch = dict[str, Any]
-"""`image` uint8 (B, H, W, 3), or cached `latents` (B, h, w, C); and `tokens`, per text encoder a dict of
-arrays with leading dimension B: what it tokenized, or a cached `embedding` (B, T, W) with its `mask`."""
-Metrics = dict[str, jax.Array]
 PerExample = tuple[jax.Array, jax.Array]
-"""Losses and times, (B,) each."""
-TrainStep = Callable[[State, Any, Batch], tuple[State, Metrics]]
+"""Losses and times of the examples, (B,) each."""
 
 
 def init_state(parts: Parts, key: jax.Array) -> State:
     """Returns the state before the first step; a pure function of the run's key."""
-    params = parts.network.init(jax.random.fold_in(key, 2**32 - 1))
-    params = {path: value for path, value in params.items() if path not in parts.base}
+    params = init_params(parts, key)
     trained = {path: params[path] for path in parts.update.trained}
     return {
         "params": params,
@@ -46,25 +38,31 @@ def init_state(parts: Parts, key: jax.Array) -> State:
     }
 
 
-def state_shapes(parts: Parts) -> Any:
-    """Returns the shapes and dtypes of the training state."""
+def init_params(parts: Parts, key: jax.Array) -> Params:
+    """Returns the initial parameters by path, without those below LoRA; a pure function of the run's key."""
+    params = parts.network.init(jax.random.fold_in(key, 2**32 - 1))
+    return {path: value for path, value in params.items() if path not in parts.base}
+
+
+def state_shapes(parts: Parts) -> State:
+    """Returns the training state with shapes and dtypes in place of arrays."""
     return jax.eval_shape(lambda: init_state(parts, jax.random.key(0)))
 
 
 def make_step(config: TrainConfig, parts: Parts, placement: Placement | None = None) -> TrainStep:
     """Returns the jitted step `(state, constants, batch) -> (state, metrics)`; the state is donated.
 
+    Every random draw comes from `fold_in(constants["key"], state["step"])`. Metrics are float32 scalars:
+    `loss`, `grad_norm` (of the trained parameters, before clipping), `learning_rate`, those of
+    `i1_train.monitoring.measures`, and what the guard finds.
+
     Args:
         config: the recipe.
         parts: its objects.
-        placement: where the arrays live; one device by default.
-
-    Every draw comes from `fold_in(constants["key"], state["step"])`. Metrics are float32 scalars: `loss`,
-    `grad_norm` (of the trained parameters, before clipping), `learning_rate`, those of `measures`, and what
-    the guard finds.
+        placement: the sharding of all arrays; one device by default.
     """
 
-    def step(state: State, constants: Any, batch: Batch) -> tuple[State, Metrics]:
+    def step(state: State, constants: Constants, batch: Batch) -> tuple[State, StepMetrics]:
         key = jax.random.fold_in(constants["key"], state["step"])
         key_latents, key_example, key_drop = jax.random.split(key, 3)
         captions, masks = encode_captions(parts, constants["text"], batch["tokens"])
@@ -77,8 +75,8 @@ def make_step(config: TrainConfig, parts: Parts, placement: Placement | None = N
         inputs = (example, captions, masks, drop)
         (loss, losses), grads = mean_gradient(config, parts, trained, {**constants["base"], **fixed}, inputs)
         changed, opt, grad_norm = parts.update(grads, state["opt"], trained)
-        ema = average(state["ema"], changed, decay_at(config, state["step"]))
-        new_state = {
+        ema = update_average(state["ema"], changed, decay_at(config.average, state["step"]))
+        new_state: State = {
             "params": {**fixed, **changed},
             "ema": ema,
             "opt": opt,
@@ -97,7 +95,7 @@ def make_step(config: TrainConfig, parts: Parts, placement: Placement | None = N
     if placement is None or _is_local(placement.mesh):
         return jax.jit(step, donate_argnums=0, compiler_options=compiler_options())
 
-    def step_on_mesh(state: State, constants: Any, batch: Batch) -> tuple[State, Metrics]:
+    def step_on_mesh(state: State, constants: Constants, batch: Batch) -> tuple[State, StepMetrics]:
         with use_mesh(placement.mesh):
             return step(state, constants, batch)
 
@@ -116,27 +114,38 @@ def to_float(images: jax.Array) -> jax.Array:
 
 
 def encode_images(parts: Parts, params: Any, batch: Batch, key: jax.Array) -> jax.Array:
-    """Returns latents (B, h, w, C): those of the batch, or its images encoded."""
-    if "latents" in batch:
-        return batch["latents"]
-    return parts.autoencoder.encode(params, to_float(batch["image"]), key)
+    """Returns latents (B, h, w, C): the batch's own, or its encoded images."""
+    given: Any = batch
+    if "latents" in given:
+        return given["latents"]
+    return parts.autoencoder.encode(params, to_float(given["image"]), key)
 
 
-def encode_captions(parts: Parts, text_params: Any, tokens: Any) -> tuple[list[jax.Array], list[jax.Array]]:
-    """Returns embeddings (B, T, W) and masks (B, T) of every text encoder."""
-    captions = [
+def encode_captions(
+    parts: Parts, text_params: Sequence[Any], tokens: Sequence[Tokens]
+) -> tuple[list[jax.Array], list[jax.Array]]:
+    """Returns the embeddings (B, T, W) and masks (B, T) of every text encoder."""
+    captions: list[Any] = [
         tokens_of_one["embedding"] if "embedding" in tokens_of_one else encoder.encode(params, tokens_of_one)
         for encoder, params, tokens_of_one in zip(parts.text_encoders, text_params, tokens, strict=True)
     ]
-    return captions, [tokens_of_one["mask"] for tokens_of_one in tokens]
+    masks: list[Any] = [tokens_of_one["mask"] for tokens_of_one in tokens]
+    return captions, masks
 
 
 def mean_gradient(
     config: TrainConfig, parts: Parts, trained: Params, fixed: Params, inputs: Any
 ) -> tuple[tuple[jax.Array, PerExample], Params]:
-    """Returns the mean loss over the batch, the losses and times of its examples, and the mean's gradient.
+    """Returns ((mean loss, (losses, times) of the examples), gradient of the mean loss).
 
-    They are computed in `grad_accumulation` equal parts.
+    The batch is processed in `grad_accumulation` equal parts, one after another.
+
+    Args:
+        config: the recipe.
+        parts: its objects.
+        trained: trained parameters by path.
+        fixed: frozen parameters by path.
+        inputs: the example, captions and masks of every text encoder, and which captions are dropped.
     """
 
     def loss_of(trained: Params, inputs: Any) -> tuple[jax.Array, PerExample]:
@@ -163,20 +172,20 @@ def mean_gradient(
     return (loss, (losses.reshape(-1), time.reshape(-1))), grads
 
 
-def average(ema: Params, params: Params, decay: jax.Array) -> Params:
+def update_average(ema: Params, params: Params, decay: jax.Array) -> Params:
     """Returns `(1 - decay) params + decay ema` in float32."""
     return {path: (1 - decay) * params[path].astype(jnp.float32) + decay * old for path, old in ema.items()}
 
 
-def decay_at(config: TrainConfig, step: jax.Array) -> jax.Array:
+def decay_at(config: Average, step: jax.Array) -> jax.Array:
     """Returns the decay of the average after `step` finished steps, a float32 scalar."""
-    decay = jnp.float32(config.average.decay)
-    if not config.average.warmup:
+    decay = jnp.float32(config.decay)
+    if not config.warmup:
         return decay
     count = step.astype(jnp.float32) + 1
     return jnp.minimum(decay, (1 + count) / (10 + count))
 
 
 def _is_local(mesh: Mesh) -> bool:
-    """Tells whether a mesh is one device of this process, and not of a topology to compile for."""
+    """Says whether a mesh is one device of this process, not of a topology that is compiled for."""
     return mesh.size == 1 and mesh.devices.item() in jax.local_devices()

@@ -32,6 +32,10 @@ def current_layout(stored: Mapping[str, Any]) -> dict[str, Any]:
         stored: JSON data of a recipe, from any earlier version.
     """
     data = {name: value for name, value in stored.items() if name not in MOVED and name not in STARTS}
+    optimizer = data.get("optimizer")
+    if isinstance(optimizer, Mapping) and "decay_pattern" in optimizer:
+        rest = {name: value for name, value in optimizer.items() if name != "decay_pattern"}
+        data["optimizer"] = {**rest, "decay_multipliers": [[optimizer["decay_pattern"], 1.0]]}
     for name, (group, field) in MOVED.items():
         if name in stored:
             data[group] = {**data.get(group, {}), field: stored[name]}

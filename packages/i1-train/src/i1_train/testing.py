@@ -5,18 +5,21 @@ Subclass a suite in a test file and set its attributes; pytest does the rest.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
+from i1_hooks import UserError
 from i1_hooks.testing import ComponentSuite
 from i1_model.flow import FlowConfig, RectifiedFlow
 
-from i1_train.loggers.base import LoggerConfig
+from i1_train.loggers.base import LoggerConfig, PeriodicLoggerConfig
 from i1_train.objectives import ObjectiveConfig
 from i1_train.optimizers.base import OptimizerConfig
-from i1_train.parameters import Leaf, Params
+from i1_train.parameters import ParameterInfo, Params
 from i1_train.schedules import Constant, ScheduleConfig
 
 
@@ -83,11 +86,11 @@ class OptimizerSuite(ComponentSuite[OptimizerConfig]):
 
     lr: float = 0.01
 
-    leaves = {  # noqa: RUF012  (never changed)
-        "blocks/stacked/mlp/kernel": Leaf(("blocks_0/mlp/kernel", "blocks_1/mlp/kernel"), True, 3),
-        "blocks/stacked/norm/scale": Leaf(("blocks_0/norm/scale", "blocks_1/norm/scale"), True, 2),
-        "x_embedder/proj/kernel": Leaf(("x_embedder/proj/kernel",), False, 4),
-        "x_embedder/proj/bias": Leaf(("x_embedder/proj/bias",), False, 1),
+    parameters = {  # noqa: RUF012  (never changed)
+        "blocks/stacked/mlp/kernel": ParameterInfo(("blocks_0/mlp/kernel", "blocks_1/mlp/kernel"), True, 3),
+        "blocks/stacked/norm/scale": ParameterInfo(("blocks_0/norm/scale", "blocks_1/norm/scale"), True, 2),
+        "x_embedder/proj/kernel": ParameterInfo(("x_embedder/proj/kernel",), False, 4),
+        "x_embedder/proj/bias": ParameterInfo(("x_embedder/proj/bias",), False, 1),
     }
     shapes = {  # noqa: RUF012
         "blocks/stacked/mlp/kernel": (2, 8, 6),
@@ -105,7 +108,7 @@ class OptimizerSuite(ComponentSuite[OptimizerConfig]):
 
     def _update(self, lr: float):
         """Returns the jitted update and the transformation; optax needs the usual dtype promotion."""
-        optimizer = self.component.build(Constant(lr=lr).build(10), self.leaves)
+        optimizer = self.component.build(Constant(lr=lr).build(10), self.parameters)
 
         def update(grads: Params, state, params: Params):
             with jax.numpy_dtype_promotion("standard"):
@@ -188,19 +191,40 @@ class ScheduleSuite(ComponentSuite[ScheduleConfig]):
 class LoggerSuite(ComponentSuite[LoggerConfig]):
     """What every logger must do.
 
+    Override `logged_steps` to check also what a resumed run has logged.
+
     Example:
         class TestMine(LoggerSuite):
             component = MyLogger()
     """
 
+    def logged_steps(self, workdir: Path) -> list[int] | None:
+        """Returns the steps that the log of a run in `workdir` shows; `None` when it cannot be read."""
+        del workdir
+        return None
+
+    def _every_step(self) -> LoggerConfig:
+        """Returns the component, logging every step."""
+        if isinstance(self.component, PeriodicLoggerConfig):
+            return dataclasses.replace(self.component, every=1)
+        return self.component
+
     def test_a_run_can_be_logged_and_resumed(self, tmp_path: Path) -> None:
         """A run can be logged, closed, and resumed from an earlier step."""
         for begin in (0, 2):
-            logger = self.component.build(tmp_path, begin)
+            logger = self._every_step().build(tmp_path, begin)
             for step in range(begin + 1, begin + 4):
                 logger.log(step, {"loss": 1.0 / step, "learning_rate": 1e-4})
             logger.flush()
             logger.close()
+        steps = self.logged_steps(tmp_path)
+        assert steps is None or steps == [1, 2, 3, 4, 5], f"the log of a resumed run shows steps {steps}"
+
+    def test_a_period_is_at_least_one_step(self) -> None:
+        """A periodic logger refuses a period below 1, in one line that names it."""
+        if isinstance(self.component, PeriodicLoggerConfig):
+            with pytest.raises(UserError, match="every must be at least 1, got 0"):
+                dataclasses.replace(self.component, every=0)
 
     def test_a_picture_is_taken_or_ignored(self, tmp_path: Path) -> None:
         """`log_image` takes a picture, or ignores it."""

@@ -1,10 +1,10 @@
-"""From gradients to new parameters: clipping, the optimizer, multipliers, frozen layers."""
+"""From gradients to new parameters: clipping, the optimizer, multipliers and frozen layers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,9 @@ import numpy as np
 import optax
 from i1_hooks import UserError
 
-from i1_train.config import POSITIONS, TrainConfig
-from i1_train.parameters import Leaf, Params, check_patterns, factors, scale
+from i1_train.config import TrainConfig
+from i1_train.optimizers.base import scaled_decay
+from i1_train.parameters import POSITIONS, ParameterInfo, Params, check_patterns, factors, scale
 from i1_train.schedules import Schedule
 
 
@@ -22,11 +23,11 @@ class Update:
     """The rule by which the trained parameters change; pure and jittable.
 
     Attributes:
-        optimizer: over the trained parameters.
+        optimizer: gradient transformation over the trained parameters.
         schedule: the learning rate.
-        layers: per path of a trained parameter, 0 for the layers of a stacked array that are frozen, else 1.
-        multipliers: per path, the factor of its update, 0 for frozen layers.
-        clip_norm: largest global norm of the gradient.
+        layers: by path of a trained parameter, 0 for the frozen layers of a stacked array and 1 for all else.
+        multipliers: by path, the factor of the parameter's update; 0 for frozen layers.
+        clip_norm: largest global norm of the gradient; `None` for no clipping.
     """
 
     optimizer: optax.GradientTransformation
@@ -37,15 +38,17 @@ class Update:
 
     @property
     def trained(self) -> tuple[str, ...]:
-        """The paths of the trained parameters; the others are frozen."""
+        """The paths of the trained parameters; all others are frozen."""
         return tuple(self.layers)
 
-    def init(self, trained: Params) -> Any:
+    def init(self, trained: Params) -> optax.OptState:
         """Returns the state of the optimizer before the first step."""
         return self.optimizer.init(trained)
 
-    def __call__(self, grads: Params, opt: Any, trained: Params) -> tuple[Params, Any, jax.Array]:
-        """Returns new parameters, the optimizer's new state and the gradient's norm before clipping."""
+    def __call__(
+        self, grads: Params, opt: optax.OptState, trained: Params
+    ) -> tuple[Params, optax.OptState, jax.Array]:
+        """Returns new parameters, the new state of the optimizer, and the gradient's norm before clipping."""
         grads, norm = clip(scale(grads, self.layers), self.clip_norm)
         with jax.numpy_dtype_promotion("standard"):  # optax adds float32 to a bfloat16 moment
             updates, opt = self.optimizer.update(grads, opt, trained)
@@ -53,26 +56,37 @@ class Update:
         return cast("Params", optax.apply_updates(trained, updates)), opt, norm
 
 
-def make_update(config: TrainConfig, leaves: Mapping[str, Leaf]) -> Update:
-    """Builds the rule for the parameters that `leaves` describes.
+def make_update(
+    config: TrainConfig, parameters: Mapping[str, ParameterInfo], frozen: Sequence[str] = ()
+) -> Update:
+    """Builds the update rule of a recipe.
+
+    Args:
+        config: the recipe.
+        parameters: what each array is, by path.
+        frozen: further patterns of parameters that are not trained.
 
     Raises:
-        UserError: for a pattern that matches no parameter, or no parameter left to train.
+        UserError: for a pattern that matches no parameter, or when no parameter is left to train.
     """
-    check_patterns("frozen", [pattern for pattern in config.frozen if pattern != POSITIONS], leaves)
-    check_patterns("lr_multipliers", [pattern for pattern, _ in config.lr_multipliers], leaves)
-    frozen = [(pattern, 0.0) for pattern in config.frozen]
-    layers = {path: factors(leaf, frozen) for path, leaf in leaves.items()}
-    trained = {path: leaf for path, leaf in leaves.items() if np.any(layers[path])}
+    patterns = (*config.frozen, *frozen)
+    check_patterns("frozen", [pattern for pattern in patterns if pattern != POSITIONS], parameters)
+    check_patterns("lr_multipliers", [pattern for pattern, _ in config.lr_multipliers], parameters)
+    layers = {
+        path: factors(info, [(pattern, 0.0) for pattern in patterns]) for path, info in parameters.items()
+    }
+    trained = {path: info for path, info in parameters.items() if np.any(layers[path])}
     if not trained:
-        raise UserError(f"frozen: {', '.join(config.frozen)} leave no parameter to train")
+        raise UserError(f"frozen: {', '.join(patterns)} leave no parameter to train")
     schedule = config.schedule.build(config.steps)
+    optimizer = config.optimizer.build(schedule, trained)
+    decay = scaled_decay(config.optimizer, schedule, trained)
     return Update(
-        optimizer=config.optimizer.build(schedule, trained),
+        optimizer=optimizer if decay is None else optax.chain(optimizer, decay),
         schedule=schedule,
         layers={path: layers[path] for path in trained},
         multipliers={
-            path: layers[path] * factors(leaf, config.lr_multipliers) for path, leaf in trained.items()
+            path: layers[path] * factors(info, config.lr_multipliers) for path, info in trained.items()
         },
         clip_norm=config.clip_norm,
     )

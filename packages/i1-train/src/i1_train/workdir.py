@@ -1,4 +1,4 @@
-"""The folder of a run: who may write into it, and whether it belongs to this configuration."""
+"""The workdir of a run: which process may write into it, and whether it holds the same run."""
 
 from __future__ import annotations
 
@@ -8,33 +8,38 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 from i1_hooks import UserError, from_dict, to_dict
+from i1_hooks.files import read_json, user_path, write_atomically
+from i1_model.checkpoints.workdir import CHECKPOINTS
 
 from i1_train.config import MAY_CHANGE, TrainConfig
+from i1_train.devices.agreement import exchange, fail_together
+from i1_train.flat_json import differences, flatten_json
 from i1_train.stored_config import current_layout
 
 CONFIG = "config.json"
+PATHS = "paths.json"
+"""Absolute paths of the files and folders that `config.json` names, as they were when the run started."""
 LOCK = ".lock"
 
 
 @contextlib.contextmanager
 def open_workdir(workdir: Path, config: TrainConfig, *, first: bool = True) -> Iterator[Path]:
-    """Makes or reopens the folder of a run and holds it until the block ends.
-
-    Fields marked with `MAY_CHANGE` may differ from the `config.json` of an earlier run.
+    """Creates or reopens the workdir of a run and locks it until the block ends.
 
     Args:
         workdir: the folder.
         config: the recipe.
-        first: whether this process holds the folder; of several hosts, the first one does.
+        first: whether this process locks the folder; of several hosts, the first one does.
 
     Raises:
         UserError: for a folder that cannot be written, that another process trains in, or that holds another
-            run; nothing is changed then.
+            run; nothing in it is changed then.
     """
     try:
         workdir.mkdir(parents=True, exist_ok=True)
@@ -45,7 +50,7 @@ def open_workdir(workdir: Path, config: TrainConfig, *, first: bool = True) -> I
         ) from error
     with lock:
         if not first:
-            _check_owner(workdir, config)
+            check_same_run(workdir, config)
             yield workdir
             return
         try:
@@ -60,22 +65,51 @@ def open_workdir(workdir: Path, config: TrainConfig, *, first: bool = True) -> I
         lock.write(f"{os.getpid()} of {socket.gethostname()}\n")
         lock.flush()
         os.fsync(lock.fileno())  # other hosts read it over the network
-        _check_owner(workdir, config)
+        check_same_run(workdir, config)
         yield workdir
 
 
-def _check_owner(workdir: Path, config: TrainConfig) -> None:
+def check_shared(workdir: Path) -> None:
+    """Checks that all hosts see the folder that the first host has locked.
+
+    Raises:
+        UserError: when one does not.
+    """
+    text = (workdir / LOCK).read_text(encoding="utf-8")
+    of_first = next(filter(None, exchange("lock", text if jax.process_index() == 0 else "")))
+    with fail_together("shared workdir"):
+        if text != of_first:
+            raise UserError(
+                f"workdir {workdir} is not the first host's; choose a folder that all hosts share"
+            )
+
+
+def check_same_run(workdir: Path, config: TrainConfig) -> None:
+    """Checks that a workdir is new, or holds a run of this recipe.
+
+    Fields with the metadata `MAY_CHANGE` may differ. A path may be spelled in another way, as from another
+    working folder, if it leads to the same place.
+
+    Raises:
+        UserError: naming the fields that differ.
+    """
     path = workdir / CONFIG
     if not path.exists():
-        checkpoints = workdir / "checkpoints"
+        checkpoints = workdir / CHECKPOINTS
         if checkpoints.is_dir() and any(checkpoints.iterdir()):
             raise UserError(
                 f"workdir {workdir} holds checkpoints but no {CONFIG}; copy it back from one of "
                 f"{checkpoints}/*/{CONFIG}, or choose another workdir"
             )
         return
-    differing = differences(_read(path), to_dict(config))
-    refused = [line for name, line in differing.items() if not may_change(config, name)]
+    now = to_dict(config)
+    places = _started_paths(workdir)
+    texts = flatten_json(now)
+    refused = [
+        line
+        for name, line in differences(_read(path), now).items()
+        if not may_change(config, name) and not _same_place(places.get(name), texts.get(name))
+    ]
     if refused:
         shown = ", ".join(refused[:8]) + (f" and {len(refused) - 8} more" if len(refused) > 8 else "")
         raise UserError(
@@ -84,19 +118,21 @@ def _check_owner(workdir: Path, config: TrainConfig) -> None:
         )
 
 
-def _read(path: Path) -> Any:
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} cannot be read ({error}); copy it back from a checkpoint's {CONFIG}"
-        ) from error
-    try:
-        return to_dict(
-            from_dict(TrainConfig, current_layout(stored))
-        )  # fills in fields that are newer than the run
-    except UserError:
-        return stored
+def claim(workdir: Path, config: TrainConfig) -> None:
+    """Writes the recipe into the workdir, and where the files and folders it names are.
+
+    Raises:
+        UserError: when they cannot be written.
+    """
+    data = to_dict(config)
+    found = {name: place for name, text in flatten_json(data).items() if (place := _place(text)) is not None}
+    write_atomically(workdir / PATHS, format_json({**found, **_started_paths(workdir)}))
+    write_atomically(workdir / CONFIG, format_json(data))
+
+
+def format_json(data: Any) -> str:
+    """Returns JSON data as indented text with a final newline."""
+    return json.dumps(data, indent=2) + "\n"
 
 
 def may_change(config: Any, path: str) -> bool:
@@ -120,38 +156,36 @@ def may_change(config: Any, path: str) -> bool:
     return False
 
 
-def differences(old: Any, new: Any) -> dict[str, str]:
-    """Returns the paths at which two configurations differ, each with a text `path: old -> new`."""
-    before, after = flatten_json(old), flatten_json(new)
-    return {
-        path: f"{path}: {_show(before, path)} -> {_show(after, path)}"
-        for path in sorted(before.keys() | after.keys())
-        if _show(before, path) != _show(after, path)
-    }
-
-
-def flatten_json(data: Any, path: str = "") -> dict[str, Any]:
-    """Returns the values inside nested dicts and lists by their paths, joined by dots."""
-    children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    flat: dict[str, Any] = {} if children else {path: data}
-    for name, child in children:
-        flat.update(flatten_json(child, f"{path}.{name}" if path else str(name)))
-    return flat
-
-
-def _show(flat: dict[str, Any], path: str) -> str:
-    return json.dumps(flat[path]) if path in flat else "absent"
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Replaces a JSON file in one step.
-
-    Raises:
-        UserError: when it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.saving")
+def _read(path: Path) -> Any:
     try:
-        temporary.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from error
+        stored = read_json(path)
+    except UserError as error:
+        raise UserError(f"{error}; copy it back from a checkpoint's {CONFIG}") from error
+    if not isinstance(stored, Mapping):
+        raise UserError(f"{path} is not a recipe; copy it back from a checkpoint's {CONFIG}")
+    data = current_layout(stored)
+    try:
+        return to_dict(from_dict(TrainConfig, data))  # with the defaults of newer fields
+    except UserError:
+        return data
+
+
+def _started_paths(workdir: Path) -> Mapping[str, str]:
+    """Returns the absolute paths by field; none for a run that an earlier version started."""
+    return read_json(workdir / PATHS) if (workdir / PATHS).is_file() else {}
+
+
+def _same_place(started: str | None, text: Any) -> bool:
+    """Says whether a text is a path to where a field pointed when the run started."""
+    return started is not None and _place(text) == started
+
+
+def _place(text: Any) -> str | None:
+    """Returns the absolute path that a text names from the working folder; `None` when nothing is there."""
+    if not isinstance(text, str) or not text or "\0" in text:
+        return None
+    try:
+        path = user_path(text)
+        return os.fspath(path.resolve()) if path.exists() else None
+    except (OSError, RuntimeError, ValueError):  # too long for a path, or a circle of links
+        return None

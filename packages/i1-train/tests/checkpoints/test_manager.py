@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from i1_hooks import UserError
+from i1_train.checkpoints.checkpointing import Checkpointing
 from i1_train.checkpoints.manager import Checkpoints
 from i1_train.checkpoints.manifest import MANIFEST, DamagedError, verify, write_manifest
 
@@ -26,7 +27,7 @@ def template():
 
 def save(checkpoints, step, score=None):
     checkpoints.begin(step, state(step), {"score": score})
-    return checkpoints.wait()
+    checkpoints.wait()
 
 
 def test_training_goes_on_while_a_checkpoint_is_written(tmp_path):
@@ -36,7 +37,7 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path):
         started.set()
         assert held.wait(60)
 
-    with Checkpoints(tmp_path, keep=3) as checkpoints:
+    with Checkpoints(tmp_path, Checkpointing()) as checkpoints:
         first = state(7.0)
         checkpoints.begin(1, first, {}, slow)
         overwrite(first)  # the next step donates the state
@@ -44,8 +45,8 @@ def test_training_goes_on_while_a_checkpoint_is_written(tmp_path):
         assert checkpoints.finished() == []
         assert checkpoints.steps() == []
         held.set()
-        assert checkpoints.wait() == tmp_path / "1"
-        assert checkpoints.finished() == [tmp_path / "1"]
+        checkpoints.wait()
+        assert checkpoints.finished() == [tmp_path / "checkpoints" / "1"]
         assert checkpoints.finished() == []
         restored = checkpoints.restore(template())
     np.testing.assert_array_equal(restored.state["weights"], np.full((64, 32), 7.0, np.float32))
@@ -58,7 +59,7 @@ def test_one_at_a_time(tmp_path):
         held.wait(60)
         order.append("first written")
 
-    with Checkpoints(tmp_path, keep=3) as checkpoints:
+    with Checkpoints(tmp_path, Checkpointing()) as checkpoints:
         checkpoints.begin(1, state(1), {}, slow)
         threading.Timer(0.2, held.set).start()
         checkpoints.begin(2, state(2), {})
@@ -72,19 +73,19 @@ def test_an_error_of_the_background_reaches_the_run(tmp_path):
     def full(folder):
         raise OSError(28, "No space left on device")
 
-    with Checkpoints(tmp_path, keep=3) as checkpoints:
+    with Checkpoints(tmp_path, Checkpointing()) as checkpoints:
         save(checkpoints, 1)
         checkpoints.begin(2, state(2), {}, full)
         with pytest.raises(UserError, match=r"cannot write .*2: No space left .* last good .* is .*1;"):
             checkpoints.wait()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["1"]
+    assert sorted(path.name for path in checkpoints.folder.iterdir()) == ["1"]
 
 
 def test_a_failed_write_does_not_hide_what_ended_the_run(tmp_path, capsys):
     def full(folder):
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(ZeroDivisionError), Checkpoints(tmp_path, keep=3) as checkpoints:  # noqa: PT012
+    with pytest.raises(ZeroDivisionError), Checkpoints(tmp_path, Checkpointing()) as checkpoints:  # noqa: PT012
         checkpoints.begin(2, state(2), {}, full)
         raise ZeroDivisionError
     assert "warning: cannot write checkpoint" in capsys.readouterr().err
@@ -94,15 +95,15 @@ def test_too_little_room_is_seen_before_anything_is_written(tmp_path, monkeypatc
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 100})())
     with (
         pytest.raises(UserError, match=r"MiB needed, 0 MiB free; there is no earlier checkpoint; free space"),
-        Checkpoints(tmp_path, keep=1) as checkpoints,
+        Checkpoints(tmp_path, Checkpointing(keep=1)) as checkpoints,
     ):
         checkpoints.begin(1, state(1), {})
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "checkpoints").iterdir()) == []
 
 
 def test_the_best_stay(tmp_path):
     scores = {1: 0.5, 2: 0.1, 3: 0.4, 4: None, 5: 0.3, 6: 0.9}
-    with Checkpoints(tmp_path, keep=1, keep_best=2, keep_every=4) as checkpoints:
+    with Checkpoints(tmp_path, Checkpointing(keep=1, keep_best=2, keep_every=4)) as checkpoints:
         for step, score in scores.items():
             save(checkpoints, step, score)
         assert checkpoints.steps() == [2, 4, 5, 6]
@@ -127,7 +128,7 @@ def test_any_number_of_hosts_verifies_it(folder, hosts):
     for host in range(hosts):
         verify(folder, host, hosts)
     (folder / "d").write_text("x" * 10)
-    with pytest.raises(DamagedError, match="d has other content"):  # noqa: PT012
+    with pytest.raises(DamagedError, match="d differs from what was written"):  # noqa: PT012
         for host in range(hosts):
             verify(folder, host, hosts)
 

@@ -108,7 +108,7 @@ def write_released(trained, file):
 def test_released_weights(trained, tmp_path):
     file = write_released(trained, tmp_path / "checkpoint.npz")
     config = runs.recipe(*LARGER)
-    from_file, from_folder = read_weights(config, str(file)), read_weights(config, str(trained))
+    from_file, from_folder = (read_weights(str(path), config.model, config.lora) for path in (file, trained))
     assert from_file.keys() == from_folder.keys()
     for name, value in from_folder.items():
         np.testing.assert_array_equal(value, from_file[name], err_msg=name)
@@ -122,7 +122,7 @@ def test_released_weights(trained, tmp_path):
         ([START % ("weights", "{trained}"), "model.adapter.num_blocks=2"], ".*missing: .*connector"),
         ([START % ("workdir", "{trained}"), "model.adapter.num_blocks=2"], "do not fit this recipe: .* -> "),
         ([START % ("workdir", "{trained}"), "optimizer=adafactor"], "does not fit this recipe's optimizer"),
-        ([START % ("workdir", "{trained}"), "steps=2"], "at step 2 and the step count goes on"),
+        ([START % ("workdir", "{trained}"), "steps=2"], "at step 2, and steps counts all stages"),
     ],
 )
 def test_what_does_not_fit(trained, tmp_path, assignments, message):
@@ -140,5 +140,6 @@ def test_a_workdir_without_a_checkpoint(tmp_path):
 def test_a_model_of_another_kind(tmp_path, trained):
     loaded = load_model(trained / "checkpoints" / "2" / "model")
     save_model(tmp_path, loaded.config, loaded.params, metadata={})
+    config = runs.recipe("model.backbone.hidden_width=64")
     with pytest.raises(UserError, match=r"start.weights .*of another shape"):
-        read_weights(runs.recipe("model.backbone.hidden_width=64"), str(tmp_path))
+        read_weights(str(tmp_path), config.model, config.lora)

@@ -40,10 +40,18 @@ def losses(name, sizes, steps=3):
     machine = MachineMesh(name=name, **sizes)
     devices = jax.devices()[: machine.num_devices]
     config = dataclasses.replace(recipe(), hardware=Hardware(machine=name, machines=(machine,)))
-    machine = find_machine(config, devices)
+    machine = find_machine(config.hardware, devices, 8, 1)
     parts = build_parts(config)
     constants = parts.constants(0)
-    placement = make_placement(config, parts, state_shapes(parts), constants, machine, devices)
+    placement = make_placement(
+        machine,
+        devices,
+        rules=config.hardware.sharding,
+        shapes=parts.network.shapes,
+        state=state_shapes(parts),
+        constants=constants,
+        batch_size=8,
+    )
     constants = placement.put_constants(constants)
     state = jax.tree.map(jax.device_put, initial(), placement.state)
     step = make_step(config, parts, placement)

@@ -14,7 +14,7 @@ import pytest
 import small_runs as runs
 from i1_hooks import UserError
 from i1_train.devices import agreement, hosts
-from i1_train.devices.hosts import Meeting, add_flags, find_meeting
+from i1_train.devices.hosts import Cluster, add_flags, find_cluster
 from i1_train.devices.placement import Placement
 
 SLURM = {
@@ -48,23 +48,23 @@ TOLERANCE = 1e-4
 def meeting(*flags, environment=None):
     parser = argparse.ArgumentParser()
     add_flags(parser)
-    return find_meeting(parser.parse_args(flags), environment or {})
+    return find_cluster(parser.parse_args(flags), environment or {})
 
 
 @pytest.mark.parametrize(
     ("flags", "environment", "expected"),
     [
         ((), {}, None),
-        ((), SLURM, Meeting()),
+        ((), SLURM, Cluster()),
         ((), {**SLURM, "SLURM_NTASKS": "1"}, None),
         ((), {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "16"}, None),  # the batch script itself, without srun
-        ((), {"OMPI_COMM_WORLD_SIZE": "4"}, Meeting()),
+        ((), {"OMPI_COMM_WORLD_SIZE": "4"}, Cluster()),
         ((), {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "JOB_COMPLETION_INDEX": "3"}, None),
-        ((), NAMED, Meeting(coordinator="a:1", num_processes=2, process_id=1)),
+        ((), NAMED, Cluster(coordinator="a:1", num_processes=2, process_id=1)),
         ((), {"JAX_COORDINATOR_ADDRESS": "a:1"}, None),
-        (("--distributed", "on"), {}, Meeting()),
+        (("--distributed", "on"), {}, Cluster()),
         (("--distributed", "off"), SLURM, None),
-        (("--process-id", "0"), NAMED, Meeting(coordinator="a:1", num_processes=2, process_id=0)),
+        (("--process-id", "0"), NAMED, Cluster(coordinator="a:1", num_processes=2, process_id=0)),
     ],
 )
 def test_when_there_are_others(flags, environment, expected, monkeypatch):
@@ -75,12 +75,12 @@ def test_when_there_are_others(flags, environment, expected, monkeypatch):
 @pytest.mark.parametrize(
     ("environment", "expected"),
     [
-        ({}, Meeting()),  # the metadata of the cloud say how many hosts there are, perhaps one
-        ({"JAX_PLATFORMS": "tpu,cpu"}, Meeting()),
+        ({}, Cluster()),  # the metadata of the cloud say how many hosts there are, perhaps one
+        ({"JAX_PLATFORMS": "tpu,cpu"}, Cluster()),
         ({"JAX_PLATFORMS": "cpu"}, None),
-        ({"TPU_WORKER_HOSTNAMES": "a,b"}, Meeting()),
+        ({"TPU_WORKER_HOSTNAMES": "a,b"}, Cluster()),
         ({"TPU_WORKER_HOSTNAMES": "localhost"}, None),
-        ({"TPU_WORKER_HOSTNAMES": "localhost", "MEGASCALE_NUM_SLICES": "2"}, Meeting()),
+        ({"TPU_WORKER_HOSTNAMES": "localhost", "MEGASCALE_NUM_SLICES": "2"}, Cluster()),
         ({"TPU_SKIP_MDS_QUERY": "1"}, None),
     ],
 )
@@ -137,9 +137,9 @@ def test_a_host_that_fails_before_it_gives_its_value_ends_the_wait(monkeypatch):
 
 def test_what_fails_on_one_host_fails_on_all(monkeypatch):
     monkeypatch.setattr(agreement, "exchange", lambda name, value: [value, "no space left"])
-    with pytest.raises(UserError, match="host 1: no space left"), agreement.together("writing"):
+    with pytest.raises(UserError, match="host 1: no space left"), agreement.fail_together("writing"):
         pass
-    with pytest.raises(OSError, match="own"), agreement.together("writing"):
+    with pytest.raises(OSError, match="own"), agreement.fail_together("writing"):
         raise OSError("own")
 
 
@@ -151,9 +151,9 @@ def test_the_first_difference_between_hosts_is_named(monkeypatch):
     with pytest.raises(
         UserError, match="host 1 has another recipe than host 0: seed: 0 -> 1 and 1 more; start"
     ):
-        agreement.check_alike("recipe", {"recipe": "a", "seed": 0, "steps": 4})
+        agreement.check_same_on_all_hosts("recipe", {"recipe": "a", "seed": 0, "steps": 4})
     monkeypatch.setattr(agreement, "exchange", lambda name, value: [value, value])
-    agreement.check_alike("recipe", {"recipe": "a"})
+    agreement.check_same_on_all_hosts("recipe", {"recipe": "a"})
 
 
 def test_a_host_reads_the_rows_of_its_devices():

@@ -14,13 +14,14 @@ from i1_hooks.registry import installed_plugins
 from i1_train.loggers.base import Logger, LoggerConfig
 from i1_train.loggers.group import LoggerGroup
 from i1_train.loggers.tensorboard import TensorBoard
+from i1_train.monitoring.bad_steps import BadSteps
 from i1_train.monitoring.metrics import Metrics
-from i1_train.monitoring.progress import Pace, Silent, describe
-from i1_train.monitoring.utilisation import Chip
+from i1_train.monitoring.progress import NoDisplay, Pace, describe
+from i1_train.monitoring.utilisation import Utilisation
 from PIL import Image
 from tensorboardX.proto.event_pb2 import Event
 
-BATCH = {"key": ["a"], "caption": ["x"]}
+BATCH = {"keys": ["a"], "captions": ["x"]}
 
 
 class Failing(Logger):
@@ -50,6 +51,12 @@ def registry():
         yield registry
 
 
+def open_metrics(workdir, utilisation=None):
+    bad_steps = BadSteps(workdir, 0)
+    loggers = LoggerGroup((), workdir, 0)
+    return Metrics(loggers, bad_steps, NoDisplay(), batch_size=4, utilisation=utilisation)
+
+
 def scalars(loss=1.0, **others):
     values = {"loss": loss, "grad_norm": 1.0, "learning_rate": 0.1, **others}
     return {name: jnp.float32(value) for name, value in values.items()}
@@ -62,7 +69,7 @@ def test_a_logger_that_fails_is_named_once_and_left_out(tmp_path, registry, caps
     group.flush()
     group.close()
     warning = (
-        "i1: warning: logger 'failing' failed and is left out from here on: ConnectionError: no network\n"
+        "i1: warning: logger 'failing' failed and is not used from here on: ConnectionError: no network\n"
     )
     assert capsys.readouterr().err == warning
     assert [row["step"] for row in runs.metrics(tmp_path)] == [1, 2, 3]
@@ -80,7 +87,7 @@ def test_tensorboard_on_a_full_disk_is_left_out(tmp_path, monkeypatch, capsys):
     for step in range(2, 30):
         group.log(step, {"loss": 1.0})
     group.close()
-    warning = "logger 'tensorboard' failed and is left out from here on: OSError: [Errno 28] No space left"
+    warning = "logger 'tensorboard' failed and is not used from here on: OSError: [Errno 28] No space left"
     assert capsys.readouterr().err == f"i1: warning: {warning} on device\n"
     assert len(runs.metrics(tmp_path)) == 29
 
@@ -108,8 +115,8 @@ def test_what_tensorboard_reads(tmp_path):
 
 
 def test_json_lines_are_written_without_being_asked_for(tmp_path):
-    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())
-    metrics.add(1, scalars(), BATCH)
+    metrics = open_metrics(tmp_path)
+    metrics.add(1, scalars(), **BATCH)
     metrics.flush()
     metrics.close()
     (row,) = runs.metrics(tmp_path)
@@ -117,11 +124,11 @@ def test_json_lines_are_written_without_being_asked_for(tmp_path):
 
 
 def test_a_clock_that_jumps_changes_nothing(tmp_path, monkeypatch):
-    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent(), Chip(1e6, 1e12))
+    metrics = open_metrics(tmp_path, Utilisation(1e6, 1e12))
     wall = iter([4e9, -1e9, 0.0, 2e9, 1e9] * 100)
     monkeypatch.setattr(time, "time", lambda: next(wall))
     for step in (1, 2, 3):
-        metrics.add(step, scalars(), BATCH, data_seconds=1e-6)
+        metrics.add(step, scalars(), **BATCH, data_seconds=1e-6)
     metrics.flush()
     metrics.close()
     for row in runs.metrics(tmp_path)[1:]:
@@ -135,12 +142,12 @@ def test_a_checkpoint_does_not_count_as_time_of_a_step(tmp_path, monkeypatch):
     monkeypatch.setattr(
         "i1_train.monitoring.metrics.time", types.SimpleNamespace(monotonic=lambda: next(now))
     )
-    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())
-    metrics.add(1, scalars(), BATCH)
+    metrics = open_metrics(tmp_path)
+    metrics.add(1, scalars(), **BATCH)
     metrics.flush()  # 102, with the time of compilation
     metrics.restart_clock()  # 110
-    metrics.add(2, scalars(), BATCH)
-    metrics.add(3, scalars(), BATCH, data_seconds=1.0)  # 112
+    metrics.add(2, scalars(), **BATCH)
+    metrics.add(3, scalars(), **BATCH, data_seconds=1.0)  # 112
     metrics.flush()  # 116
     metrics.close()
     found = [(row.get("images_per_second"), row.get("data_wait")) for row in runs.metrics(tmp_path)]
@@ -148,9 +155,9 @@ def test_a_checkpoint_does_not_count_as_time_of_a_step(tmp_path, monkeypatch):
 
 
 def test_a_part_of_the_time_without_examples_is_left_out(tmp_path):
-    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())
+    metrics = open_metrics(tmp_path)
     empty = {"loss_by_time/0.00-0.25": float("nan"), "loss_by_time/0.25-0.50": 2.0}
-    metrics.add(1, scalars(**empty), BATCH)
+    metrics.add(1, scalars(**empty), **BATCH)
     metrics.flush()
     metrics.close()
     (row,) = runs.metrics(tmp_path)
@@ -159,8 +166,8 @@ def test_a_part_of_the_time_without_examples_is_left_out(tmp_path):
 
 
 def test_a_skipped_step_is_null_in_json(tmp_path):
-    metrics = Metrics(tmp_path, runs.recipe("loggers=[]"), 0, Silent())
-    metrics.add(1, scalars(float("nan"), **{"guard/skipped": 1.0}), BATCH)
+    metrics = open_metrics(tmp_path)
+    metrics.add(1, scalars(float("nan"), **{"guard/skipped": 1.0}), **BATCH)
     metrics.flush()
     metrics.close()
     text = (tmp_path / "metrics.jsonl").read_text()

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from i1_train.monitoring.profiling import FIRST, traced
+from i1_train.monitoring.profiling import FIRST, profile_steps
 
 
 def test_a_trace_of_the_wanted_steps(tmp_path, monkeypatch):
@@ -14,7 +14,7 @@ def test_a_trace_of_the_wanted_steps(tmp_path, monkeypatch):
         events.append(int(state))
         return state + 1, {}
 
-    with traced(train_step, tmp_path, 2) as step:
+    with profile_steps(train_step, tmp_path, 2) as step:
         state = jnp.int32(1)
         for _ in range(6):
             state, _ = step(state, None, None)
@@ -23,7 +23,7 @@ def test_a_trace_of_the_wanted_steps(tmp_path, monkeypatch):
 
 
 def test_a_real_trace_of_a_run_that_ends_before_it(tmp_path):
-    with traced(jax.jit(lambda s, c, b: (s + 1, {})), tmp_path, 3) as step:
+    with profile_steps(jax.jit(lambda s, c, b: (s + 1, {})), tmp_path, 3) as step:
         state = jnp.int32(0)
         for _ in range(4):
             state, _ = step(state, None, None)

@@ -5,10 +5,14 @@ import jax.numpy as jnp
 import pytest
 import small_runs as runs
 from i1_hooks import UserError
-from i1_train.process.out_of_memory import explained
+from i1_train.memory_settings import memory_settings
+from i1_train.process.out_of_memory import explain_oom
 
-STATE = {"params": jax.ShapeDtypeStruct((2**28,), jnp.float32), "ema": {}, "opt": {}}
-CONSTANTS = {"text": (), "autoencoder": {}, "base": {"a": jax.ShapeDtypeStruct((2**29,), jnp.int8)}}
+ARRAYS = {
+    "parameters": jax.ShapeDtypeStruct((2**28,), jnp.float32),
+    "average": {},
+    "frozen weights below LoRA": {"a": jax.ShapeDtypeStruct((2**29,), jnp.int8)},
+}
 COMPILER = """RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 35.93G of 31.25G hbm.
 
 Largest program allocations in hbm:
@@ -20,7 +24,8 @@ Largest program allocations in hbm:
 
 
 def explain(message, *assignments):
-    with pytest.raises(UserError) as caught, explained(runs.recipe(*assignments), STATE, CONSTANTS):
+    settings = memory_settings(runs.recipe(*assignments))
+    with pytest.raises(UserError) as caught, explain_oom(ARRAYS, 4, settings):
         raise jax.errors.JaxRuntimeError(message)
     return str(caught.value)
 
@@ -28,8 +33,7 @@ def explain(message, *assignments):
 def test_what_the_compiler_says():
     line = explain(COMPILER)
     assert "35.93 G did not fit, the largest buffer is 2.25G of jit(step)/attention/dot_general" in line
-    assert "in all there are parameters 1.00 GiB, text encoders and autoencoder 0.00 GiB, frozen" in line
-    assert "weights below LoRA 0.50 GiB, gradients" in line
+    assert "in all there are parameters 1.00 GiB, frozen weights below LoRA 0.50 GiB, gradients" in line
     assert "activations of 4 images at a time" in line
     knobs = (
         "model.compute_dtype=bfloat16",
@@ -48,13 +52,13 @@ def test_what_the_allocator_says():
 
 
 def test_a_real_one():
-    with pytest.raises(UserError, match="did not fit"), explained(runs.recipe(), STATE, CONSTANTS):
+    with pytest.raises(UserError, match="did not fit"), explain_oom(ARRAYS, 4, ["batch_size=2"]):
         jax.block_until_ready(jnp.zeros((2**46,), jnp.float32))
 
 
 def test_other_errors_stay_as_they_are():
     with (
         pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"),
-        explained(runs.recipe(), STATE, CONSTANTS),
+        explain_oom(ARRAYS, 4, ["batch_size=2"]),
     ):
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")

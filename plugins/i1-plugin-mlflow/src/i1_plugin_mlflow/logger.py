@@ -10,47 +10,42 @@ from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError
-from i1_train.loggers.base import Logger, LoggerConfig
+from i1_hooks.text import one_line
+from i1_train.loggers.base import PeriodicLogger, PeriodicLoggerConfig
 
 RUN_ID = "mlflow_run_id"
 ALLOW_FILES = "MLFLOW_ALLOW_FILE_STORE"
-"""MLflow no longer extends its store of files and asks for this; SQL needs more than mlflow-skinny."""
+"""MLflow requires this for its frozen file store; its SQL stores need more than mlflow-skinny."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MLflow(LoggerConfig):
-    """One MLflow run per workdir; a resumed training goes on in it.
+class MLflow(PeriodicLoggerConfig):
+    """One MLflow run per workdir; a resumed training run continues it.
 
-    Steps that come again after a resume are sent again with the same values.
+    Steps that are logged again after a resume are sent again with the same values.
 
     Attributes:
-        tracking_uri: a server or a store; `None` for `$MLFLOW_TRACKING_URI`, and without that for files in
-            `WORKDIR/mlruns`.
-        experiment: its name.
-        name: of the run; `None` for the workdir's name.
-        every: steps between points.
+        tracking_uri: a server or a store; `None` for `$MLFLOW_TRACKING_URI`, or files in `WORKDIR/mlruns` if
+            that is not set.
+        experiment: name of the experiment.
+        name: name of the run; `None` for the name of the workdir.
     """
 
     tracking_uri: str | None = None
     experiment: str = "i1"
     name: str | None = None
-    every: int = 10
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(f"mlflow: every must be at least 1, got {self.every}")
 
     def build(self, workdir: Path, step: int) -> MLflowLogger:
         """Opens the run.
 
         Raises:
-            UserError: when the library is absent or the store cannot be reached.
+            UserError: when the library is not installed, or the store cannot be reached.
         """
         return MLflowLogger(self, workdir, step)
 
 
-class MLflowLogger(Logger):
-    """Sends points and pictures to one run."""
+class MLflowLogger(PeriodicLogger):
+    """Sends points and images to one run."""
 
     def __init__(self, config: MLflow, workdir: Path, step: int) -> None:
         try:
@@ -68,7 +63,7 @@ class MLflowLogger(Logger):
         self._config_file = workdir / "config.json"
         self._config_sent = False
         self._metric = Metric
-        self._every = config.every
+        super().__init__(config.every)
         id_file = workdir / RUN_ID
         try:
             self._client: Any = MlflowClient(tracking_uri=uri)
@@ -79,8 +74,9 @@ class MLflowLogger(Logger):
                 self._run_id = self._new_run(config, workdir)
                 id_file.write_text(f"{self._run_id}\n")
         except MlflowException as error:
-            reason = " ".join(str(error).split())
-            raise UserError(f"MLflow at {uri} refuses the run ({reason}); check tracking_uri") from error
+            raise UserError(
+                f"MLflow at {uri} refuses the run ({one_line(error)}); check tracking_uri"
+            ) from error
 
     def _new_run(self, config: MLflow, workdir: Path) -> str:
         found = self._client.get_experiment_by_name(config.experiment)
@@ -88,13 +84,12 @@ class MLflowLogger(Logger):
         run = self._client.create_run(experiment, run_name=config.name or workdir.resolve().name)
         return run.info.run_id
 
-    def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Sends a point per metric when one is due; the first step always is."""
-        if step % self._every == 0 or step == 1:
-            now = int(time.time() * 1000)
-            self._send_config()
-            points = [self._metric(name, value, now, step) for name, value in metrics.items()]
-            self._client.log_batch(self._run_id, metrics=points)
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Sends a point per metric."""
+        now = int(time.time() * 1000)
+        self._send_config()
+        points = [self._metric(name, value, now, step) for name, value in metrics.items()]
+        self._client.log_batch(self._run_id, metrics=points)
 
     def _send_config(self) -> None:
         if not self._config_sent and self._config_file.exists():
@@ -102,10 +97,10 @@ class MLflowLogger(Logger):
             self._config_sent = True
 
     def log_image(self, step: int, name: str, file: Path) -> None:
-        """Stores a picture as an artifact in a folder of that name."""
-        del step  # it is part of the file's name
+        """Stores an image as an artifact in a folder of that name."""
+        del step  # the name of the file has it
         self._client.log_artifact(self._run_id, str(file), name)
 
     def close(self) -> None:
-        """Ends the run; it can be resumed."""
+        """Ends the run, which can be resumed."""
         self._client.set_terminated(self._run_id, "FINISHED")

@@ -9,46 +9,41 @@ from pathlib import Path
 from typing import Any, Literal
 
 from i1_hooks import UserError
-from i1_train.loggers.base import Logger, LoggerConfig
+from i1_hooks.text import one_line
+from i1_train.loggers.base import PeriodicLogger, PeriodicLoggerConfig
 
 RUN_ID = "wandb_run_id"
 
 
 @dataclass(frozen=True, kw_only=True)
-class WandB(LoggerConfig):
-    """One W&B run per workdir; a resumed training goes on in it.
+class WandB(PeriodicLoggerConfig):
+    """One W&B run per workdir; a resumed training run continues it.
 
-    Steps that come again after a resume are equal to those that W&B has, which keeps the first ones.
+    Steps that are logged again after a resume have the same values; W&B keeps the first ones.
 
     Attributes:
-        project: of W&B.
-        entity: user or team; `None` for the default one of the account.
-        name: of the run; `None` for the workdir's name.
-        mode: `"offline"` writes to `WORKDIR/wandb` only, to be sent by `wandb sync`.
-        every: steps between points.
+        project: name of the project.
+        entity: user or team; `None` for the account's default.
+        name: name of the run; `None` for the name of the workdir.
+        mode: `"offline"` only writes to `WORKDIR/wandb`, which `wandb sync` uploads.
     """
 
     project: str = "i1"
     entity: str | None = None
     name: str | None = None
     mode: Literal["online", "offline"] = "online"
-    every: int = 10
-
-    def __post_init__(self) -> None:
-        if self.every < 1:
-            raise UserError(f"wandb: every must be at least 1, got {self.every}")
 
     def build(self, workdir: Path, step: int) -> WandBLogger:
         """Opens the run.
 
         Raises:
-            UserError: when the library is absent or W&B refuses the run.
+            UserError: when the library is not installed, or W&B refuses the run.
         """
         return WandBLogger(self, workdir, step)
 
 
-class WandBLogger(Logger):
-    """Sends points and pictures to one run."""
+class WandBLogger(PeriodicLogger):
+    """Sends points and images to one run."""
 
     def __init__(self, config: WandB, workdir: Path, step: int) -> None:
         try:
@@ -56,7 +51,7 @@ class WandBLogger(Logger):
         except ImportError as error:
             raise UserError(f"the logger wandb needs its library ({error}): pip install wandb") from error
         self._image = wandb.Image
-        self._every = config.every
+        super().__init__(config.every)
         self._last = step
         self._config_file = workdir / "config.json"
         self._config_sent = False
@@ -73,18 +68,20 @@ class WandBLogger(Logger):
                 settings=wandb.Settings(console="off"),  # the terminal belongs to the progress bar
             )
         except wandb.errors.Error as error:
-            reason = " ".join(str(error).split())
             raise UserError(
-                f"W&B refuses the run ({reason}); run `wandb login`, or set mode=offline"
+                f"W&B refuses the run ({one_line(error)}); run `wandb login`, or set mode=offline"
             ) from error
         id_file.write_text(f"{self._run.id}\n")
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Sends a point per metric when one is due; the first step always is."""
+        """Logs a step, and remembers its number for images."""
         self._last = step
-        if step % self._every == 0 or step == 1:
-            self._send_config()
-            self._run.log(dict(metrics), step=step)
+        super().log(step, metrics)
+
+    def write(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Sends a point per metric."""
+        self._send_config()
+        self._run.log(dict(metrics), step=step)
 
     def _send_config(self) -> None:
         if not self._config_sent and self._config_file.exists():
@@ -92,12 +89,12 @@ class WandBLogger(Logger):
             self._config_sent = True
 
     def log_image(self, step: int, name: str, file: Path) -> None:
-        """Sends a picture.
+        """Sends an image.
 
-        W&B takes no step before its newest, and a checkpoint may be complete after some more steps.
+        A checkpoint may be complete a few steps late, and W&B accepts no step before its newest one.
         """
         self._run.log({name: self._image(str(file), caption=f"step {step}")}, step=max(step, self._last))
 
     def close(self) -> None:
-        """Ends the run; it can be resumed."""
+        """Ends the run, which can be resumed."""
         self._run.finish()

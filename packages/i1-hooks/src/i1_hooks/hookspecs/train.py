@@ -59,7 +59,7 @@ def i1_optimizers() -> Iterable[Component]:
 
             momentum: float = 0.9
 
-            def build(self, schedule, leaves):
+            def build(self, schedule, parameters):
                 return optax.sgd(schedule, self.momentum)
 
 

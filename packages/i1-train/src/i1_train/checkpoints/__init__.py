@@ -1,1 +1,1 @@
-"""What a run keeps on disk, and what it can begin from."""
+"""What a run keeps on disk, and what it can start from."""

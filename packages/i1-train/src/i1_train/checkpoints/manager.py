@@ -1,4 +1,4 @@
-"""Checkpoints of a run: written while training goes on, whole or absent, verified when read."""
+"""Checkpoints of a run: written in the background, complete or absent, verified when read."""
 
 from __future__ import annotations
 
@@ -16,33 +16,34 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from i1_hooks import UserError
-from i1_model.checkpoints.workdir import steps_in
+from i1_model.checkpoints.workdir import CHECKPOINTS, checkpoint_steps
 
+from i1_train.checkpoints.checkpointing import Checkpointing
 from i1_train.checkpoints.manifest import DamagedError, reason, replace_folder, verify, write_manifest
-from i1_train.checkpoints.snapshot import safe_to_read
-from i1_train.devices.agreement import exchange, together
+from i1_train.checkpoints.snapshot import copy_for_background_read
+from i1_train.devices.agreement import exchange, fail_together
 
 FORMAT = "i1-checkpoint"
 FORMAT_VERSION = 2
 RECORD = "run.json"
 STATE = "state"
-MODEL = "model"
 SCORE = "score"
 ORBAX_SECONDS = 7 * 86400
-"""How long orbax may take: long, since it looks at the clock on the wall, which may jump during a write.
+"""Orbax's timeout for a write. It is long because orbax measures it by the wall clock, which may jump.
 
-Some of its own waits have shorter limits: a jump of many minutes can still end a write.
+Some of orbax's own waits have shorter limits, so a jump of many minutes can still end a write.
 """
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What a checkpoint holds.
+    """The content of a checkpoint.
 
     Attributes:
         state: the training state.
-        record: the JSON-ready data that was saved beside it.
-        rejected: newer checkpoints that could not be read, with the reason; each was moved aside.
+        record: the JSON data that was saved with it.
+        rejected: for each newer checkpoint that could not be read, a sentence that says why; it was moved
+            aside.
     """
 
     state: Any
@@ -54,60 +55,58 @@ class Checkpoints:
     """The folder `checkpoints` of a workdir; `checkpoints/N` is the checkpoint after step N.
 
     A checkpoint holds `state` (orbax), `run.json`, whatever `write_extra` adds, and manifests with the size
-    and CRC-32 of every file. It is written beside its place by a background thread, one checkpoint at a time,
-    and renamed at last, so that a killed process leaves none or all. On several hosts every one calls the
-    same methods; orbax writes what each holds, the first host the rest.
+    and CRC-32 of every file. A background thread writes it under a temporary name, one checkpoint at a time,
+    and renames it at the end, so that a killed process leaves a complete checkpoint or none. On several hosts
+    all call the same methods; orbax writes each host's arrays, the first host writes the rest.
 
-    As a context it waits at its end for what is being written, unless it ends by a `KeyboardInterrupt`.
+    As a context manager it waits for the write in progress when the block ends, unless a `KeyboardInterrupt`
+    ends it.
 
     Args:
-        folder: where the checkpoints are.
-        keep: how many of the newest stay.
-        keep_every: those at multiples of this stay for good; 0 for none.
-        keep_best: how many of those with the lowest score stay.
+        workdir: the workdir.
+        config: which checkpoints are kept.
     """
 
-    def __init__(self, folder: Path, *, keep: int, keep_every: int = 0, keep_best: int = 0) -> None:
-        self.folder = folder
-        self._keep = keep
-        self._keep_every = keep_every
-        self._keep_best = keep_best
+    def __init__(self, workdir: Path, config: Checkpointing) -> None:
+        self.workdir = workdir
+        self.folder = workdir / CHECKPOINTS
+        self._config = config
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._complete: list[Path] = []
         self._orbax: ocp.AsyncCheckpointer | None = None
 
     def steps(self) -> list[int]:
-        """Returns the steps that have a checkpoint, ascending."""
-        return steps_in(self.folder)
+        """Returns the steps of the complete checkpoints, ascending."""
+        return checkpoint_steps(self.workdir)
 
     def path(self, step: int) -> Path:
-        """Returns where the checkpoint of a step is or would be."""
+        """Returns the path of the checkpoint of a step, whether it exists or not."""
         return self.folder / str(step)
 
     def begin(
         self, step: int, state: Any, record: dict[str, Any], write_extra: Callable[[Path], None] | None = None
     ) -> None:
-        """Begins to write the checkpoint of a step, once the one before is written.
+        """Starts to write the checkpoint of a step, after waiting for the previous one.
 
-        It returns when the state is copied: training may go on and overwrite it.
+        It returns as soon as the state is copied, so that training may continue and overwrite the state.
 
         Args:
             step: number of finished steps.
             state: pytree of arrays.
             record: JSON-ready data, such as the data position; a number under `score` ranks the checkpoint.
-            write_extra: called with the new folder in the background, on the first host, to write more.
+            write_extra: called in the background on the first host, with the new folder, to write more files.
 
         Raises:
-            UserError: when the disk is full or may not be written, also for the checkpoint before.
+            UserError: when this checkpoint or the previous one could not be written.
         """
         self._join()
         temporary = self.folder / f".saving-{step}"
         try:
-            with together("checkpoint begins"):
+            with fail_together("checkpoint begins"):
                 if jax.process_index() == 0:
                     self._make_room(temporary, sum(leaf.nbytes for leaf in jax.tree.leaves(state)))
-            state = safe_to_read(state)
+            state = copy_for_background_read(state)
             if self._orbax is None:
                 self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler(), ORBAX_SECONDS)
             self._orbax.save((temporary / STATE).absolute(), args=ocp.args.StandardSave(state))
@@ -123,30 +122,29 @@ class Checkpoints:
         self._thread.start()
 
     def is_writing(self) -> bool:
-        """Says whether a checkpoint is being written; every host must ask, and hears the same."""
+        """Says whether a checkpoint is being written; every host must ask, and all get the same answer."""
         writing = self._thread is not None and self._thread.is_alive()
         return "yes" in exchange("checkpoint is being written", "yes" if writing else "no")
 
     def finished(self) -> list[Path]:
-        """Returns the checkpoints that became complete since the last call, without waiting.
+        """Returns the checkpoints that have become complete since the last call, without waiting.
 
         Raises:
-            UserError: when the disk is full or may not be written; earlier checkpoints are intact. On several
-                hosts, which come here at different moments, `begin` and `wait` raise it.
+            UserError: when a checkpoint could not be written; earlier ones are intact. On several hosts,
+                which get here at different moments, `begin` and `wait` raise it instead.
         """
         if self._thread is not None and not self._thread.is_alive() and jax.process_count() == 1:
             self._join()
         complete, self._complete = self._complete, []
         return complete
 
-    def wait(self) -> Path:
-        """Waits for what is being written; returns the newest checkpoint.
+    def wait(self) -> None:
+        """Waits until no checkpoint is being written.
 
         Raises:
-            UserError: when the disk is full or may not be written; earlier checkpoints are intact.
+            UserError: when the checkpoint could not be written; earlier ones are intact.
         """
         self._join()
-        return self.path(self.steps()[-1])
 
     def __enter__(self) -> Checkpoints:
         return self
@@ -161,7 +159,7 @@ class Checkpoints:
         except UserError as failure:
             if error is None:
                 raise
-            print(f"i1: warning: {failure}", file=sys.stderr)  # after what ended the run, not in its place
+            print(f"i1: warning: {failure}", file=sys.stderr)  # what ended the run is reported after it
         if self._orbax is not None:
             self._orbax.close()
 
@@ -190,10 +188,10 @@ class Checkpoints:
         record: dict[str, Any],
         write_extra: Callable[[Path], None] | None,
     ) -> None:
-        """Completes a checkpoint, in the background; an error waits for the next call from the run."""
+        """Completes a checkpoint in the background; the next call from the run raises what failed here."""
         first = jax.process_index() == 0
         try:
-            with together("checkpoint is written"):
+            with fail_together("checkpoint is written"):
                 try:
                     if first:
                         text = json.dumps(record, indent=2) + "\n"
@@ -202,15 +200,15 @@ class Checkpoints:
                             write_extra(temporary)
                 finally:
                     orbax.wait_until_finished()
-            with together("checkpoint is listed"):
+            with fail_together("checkpoint is listed"):
                 write_manifest(temporary, jax.process_index(), jax.process_count())
-            with together("checkpoint is complete"):
+            with fail_together("checkpoint is complete"):
                 if first:
                     replace_folder(temporary, self.path(step))
                     self._prune()
         except (OSError, ValueError) as error:
             self._error = self._failed(step, error)
-        except Exception as error:  # whatever it is, the run must hear of it
+        except Exception as error:  # whatever it is, the run must learn of it
             self._error = error
         else:
             self._complete.append(self.path(step))
@@ -228,13 +226,13 @@ class Checkpoints:
 
     def _prune(self) -> None:
         steps = self.steps()
-        stay = set(steps[-self._keep :])
-        if self._keep_every:
-            stay |= {step for step in steps if step % self._keep_every == 0}
-        if self._keep_best:
+        stay = set(steps[-self._config.keep :])
+        if self._config.keep_every:
+            stay |= {step for step in steps if step % self._config.keep_every == 0}
+        if self._config.keep_best:
             scores = {step: self._score(step) for step in steps}
             ranked = sorted((score, step) for step, score in scores.items() if score is not None)
-            stay |= {step for _, step in ranked[: self._keep_best]}
+            stay |= {step for _, step in ranked[: self._config.keep_best]}
         for step in set(steps) - stay:
             shutil.rmtree(self.path(step))
 
@@ -242,15 +240,15 @@ class Checkpoints:
         try:
             score = json.loads((self.path(step) / RECORD).read_text(encoding="utf-8")).get(SCORE)
             return score if score is not None and math.isfinite(score) else None
-        except (OSError, ValueError):  # a damaged one has no rank; that it is damaged is said when it is read
+        except (OSError, ValueError):  # reading it says that it is damaged
             return None
 
     def restore(self, template: Any, *, move_damaged: bool = True) -> Restored | None:
-        """Reads the newest checkpoint that is whole; `None` when there never was one.
+        """Reads the newest undamaged checkpoint; returns `None` when there is no checkpoint at all.
 
         Args:
             template: pytree of `jax.ShapeDtypeStruct` with shardings.
-            move_damaged: whether damaged ones are renamed to `N.damaged`.
+            move_damaged: whether damaged checkpoints are renamed to `N.damaged`.
 
         Raises:
             UserError: when there are checkpoints but none can be read.
@@ -268,7 +266,7 @@ class Checkpoints:
         if rejected:
             raise UserError(
                 f"no checkpoint can be read: {'; '.join(reason for _, reason in rejected)}; "
-                f"bring back a copy of one, or use a new workdir to begin again"
+                f"restore one from a copy, or start again in a new workdir"
             )
         return None
 
@@ -290,7 +288,7 @@ class Checkpoints:
 
 
 def _damage(folder: Path) -> str:
-    """Returns what is wrong with a checkpoint, empty for a whole one; every host answers the same."""
+    """Returns what is wrong with a checkpoint, empty if it is intact; the same on every host."""
     reason = ""
     try:
         verify(folder, jax.process_index(), jax.process_count())

@@ -1,4 +1,4 @@
-"""The files of one checkpoint: fingerprints when written, comparison when read."""
+"""The files of one checkpoint: size and CRC-32 of each, recorded when written and compared when read."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ MANIFEST_OF = "manifest.{}.json"
 
 
 class DamagedError(Exception):
-    """A checkpoint that is not what was written."""
+    """A checkpoint differs from what was written."""
 
 
 def write_manifest(folder: Path, process: int = 0, num_processes: int = 1) -> None:
-    """Writes size and CRC-32 of this process's share of the files, every `num_processes`-th of them."""
+    """Writes the size and CRC-32 of this process's share of the files: every `num_processes`-th file."""
     share = _files(folder)[process::num_processes]
     manifest = {str(path.relative_to(folder)): _fingerprint(path) for path in share}
     name = MANIFEST if process == 0 else MANIFEST_OF.format(process)
@@ -31,16 +31,16 @@ def write_manifest(folder: Path, process: int = 0, num_processes: int = 1) -> No
 
 
 def verify(folder: Path, process: int = 0, num_processes: int = 1) -> None:
-    """Compares the files of a checkpoint with its manifests.
+    """Compares this process's share of a checkpoint's files with the manifests.
 
     Args:
         folder: the checkpoint.
-        process: which share of the files is compared, and with `num_processes` of how many.
-        num_processes: of this run; another number than of the run that wrote is fine.
+        process: number of this process.
+        num_processes: number of processes that compare; it need not be the number that wrote the checkpoint.
 
     Raises:
-        DamagedError: naming the first file that is missing, of another size or of other content.
-        UserError: for a file that may not be read.
+        DamagedError: naming the first file that is missing, or has another size or content.
+        UserError: for a file without read permission.
     """
     first = _read_manifest(folder / MANIFEST)
     files = dict(first["files"])
@@ -57,11 +57,11 @@ def verify(folder: Path, process: int = 0, num_processes: int = 1) -> None:
         except PermissionError as error:
             raise UserError(f"cannot read {path}: {error.strerror}; correct its permissions") from error
         if found != checksum:
-            raise DamagedError(f"{name} has other content than was written")
+            raise DamagedError(f"{name} differs from what was written")
 
 
 def replace_folder(source: Path, target: Path) -> None:
-    """Renames a folder, in place of what is at the target, and makes sure that the disk knows."""
+    """Renames a folder, replacing whatever is at the target, and syncs the rename to disk."""
     if target.exists():
         shutil.rmtree(target)
     source.rename(target)
@@ -73,7 +73,7 @@ def replace_folder(source: Path, target: Path) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Returns why a write failed: the system's words, also where tensorstore's text only has their number."""
+    """Returns why a write failed in the system's words, of which tensorstore reports only the number."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     number = re.search(r"os_error_code='(\d+)'", str(error))

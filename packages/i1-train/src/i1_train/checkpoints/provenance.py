@@ -1,29 +1,28 @@
-"""What a run was made with: plugins, libraries, recipe."""
+"""What a checkpoint was made with: versions of plugins and libraries, and the recipe's name."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import sys
+from collections.abc import Mapping
 from typing import Any
 
-from i1_hooks import get_registry, to_dict
-
-from i1_train.config import TrainConfig
+from i1_hooks import get_registry
 
 LIBRARIES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 
 
-def versions() -> dict[str, dict[str, str]]:
-    """Returns the installed plugins and libraries with their versions."""
+def installed_versions() -> dict[str, dict[str, str]]:
+    """Returns the versions of the installed plugins and libraries."""
     return {
         "plugins": get_registry().installed(),
         "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
     }
 
 
-def warn_of_versions(record: dict[str, Any]) -> None:
-    """Says when a checkpoint was written with other plugins or libraries than those installed now."""
-    now = versions()
+def warn_of_other_versions(record: Mapping[str, Any]) -> None:
+    """Prints a warning when a checkpoint was written with other versions than those installed now."""
+    now = installed_versions()
     changed = [
         f"{name} {version} -> {now[kind].get(name, 'absent')}"
         for kind in now
@@ -35,13 +34,3 @@ def warn_of_versions(record: dict[str, Any]) -> None:
             f"i1: warning: resuming with other versions, so not exactly: {', '.join(changed)}",
             file=sys.stderr,
         )
-
-
-def model_metadata(config: TrainConfig, step: int) -> dict[str, Any]:
-    """Returns what a model folder says about how it was made."""
-    return {
-        "step": step,
-        "recipe": config.recipe,
-        "preview_prompts": list(config.preview_prompts),
-        "sampling": to_dict(config.sampling),
-    }

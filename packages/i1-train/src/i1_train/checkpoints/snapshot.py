@@ -1,4 +1,4 @@
-"""Copies of a training state that stay as they are while the state is overwritten by the next step."""
+"""Copies of a training state that survive the next step, which overwrites the state."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def host_copy(array: jax.Array) -> np.ndarray | None:
-    """Returns an array on the first host, whole, also when its parts live on several; `None` on the others.
+def copy_to_first_host(array: jax.Array) -> np.ndarray | None:
+    """Returns a whole array on the first host, even if its shards are on several; `None` on other hosts.
 
     Every host must call it for the same arrays in the same order.
     """
@@ -27,10 +27,11 @@ def _same(array: jax.Array) -> jax.Array:
     return array
 
 
-def safe_to_read(state: Any) -> Any:
-    """Returns arrays that a background thread may read after the state was donated.
+def copy_for_background_read(state: Any) -> Any:
+    """Returns arrays that a background thread may read after the state has been donated.
 
-    Orbax copies from other devices before it returns; on the CPU it would read the same memory.
+    On accelerators orbax copies the state before it returns. On the CPU it would read the donated memory
+    itself, so the state is copied here.
     """
     on_cpu = all(
         device.platform == "cpu" for leaf in jax.tree.leaves(state) for device in leaf.sharding.device_set

@@ -1,41 +1,72 @@
-"""Beginning from the state of an earlier stage."""
+"""Starting from the state of an earlier stage."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 from i1_hooks import UserError
+from i1_hooks.files import user_path
 
+from i1_train.checkpoints.checkpointing import Checkpointing
 from i1_train.checkpoints.manager import Checkpoints
-from i1_train.config import POSITIONS, TrainConfig
 from i1_train.devices.placement import put_whole
-from i1_train.step import State
+from i1_train.parameters import POSITIONS, Params
+from i1_train.state import State
 
 
-def next_stage(workdir: str, config: TrainConfig, template: Any, init: Callable[[], State]) -> State:
+def next_stage(workdir: str, template: State, init_params: Callable[[], Params], steps: int) -> State:
     """Returns the newest state of an earlier stage: parameters, average, optimizer and step count.
 
-    Tables of positions are those of the new resolution. The data begins at its beginning.
+    Position tables are computed anew for the resolution of the new stage. The data starts at its first
+    record.
 
     Args:
-        workdir: of the earlier stage.
-        config: the recipe of the new one.
+        workdir: workdir of the earlier stage.
         template: shapes and shardings of the new state.
-        init: makes the new initial state; jittable.
+        init_params: returns the new stage's initial parameters; jittable.
+        steps: number of steps of the new stage, which includes those of the earlier one.
 
     Raises:
-        UserError: for a workdir without a whole checkpoint, a state that does not fit, or a stage that went
-            as far as this one shall.
+        UserError: for a workdir without a readable checkpoint, a state that does not fit, or a stage that has
+            already reached `steps`.
     """
-    checkpoints = Checkpoints(Path(workdir) / "checkpoints", keep=1)
+    checkpoints = Checkpoints(user_path(workdir), Checkpointing())
     if not checkpoints.steps():
         raise UserError(f"start.workdir {workdir}: the folder holds no checkpoint; name the workdir of a run")
-    stored = checkpoints.shapes(checkpoints.steps()[-1])["params"]
     wanted = template["params"]
+    stored = checkpoints.shapes(checkpoints.steps()[-1])["params"]
+    _check_shapes(workdir, stored, wanted)
+    positions = [name for name in wanted if re.fullmatch(POSITIONS, name)]
+    old_positions = {
+        name: jax.ShapeDtypeStruct(stored[name].shape, wanted[name].dtype, sharding=_replicated(wanted[name]))
+        for name in positions
+    }
+    old_template = {**template, "params": {**wanted, **old_positions}}
+    try:
+        restored = checkpoints.restore(old_template, move_damaged=False)
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(
+            f"start.workdir {workdir}: its state does not fit this recipe's optimizer: "
+            f"{str(error).splitlines()[0][:200]}; use the same optimizer, or --init-from for weights alone"
+        ) from error
+    assert restored is not None
+    state = cast("State", restored.state)
+    if int(state["step"]) >= steps:
+        raise UserError(
+            f"start.workdir {workdir}: it is at step {int(state['step'])}, and steps counts all stages; set "
+            f"steps to more than that, got {steps}"
+        )
+    new = jax.jit(lambda: {name: init_params()[name] for name in positions})()
+    placed = {name: put_whole(new[name], cast("Any", wanted[name]).sharding) for name in positions}
+    return {**state, "params": {**state["params"], **placed}}
+
+
+def _check_shapes(workdir: str, stored: Any, wanted: Params) -> None:
     differing = [
         f"{name} {tuple(stored[name].shape) if name in stored else 'absent'} -> "
         f"{tuple(wanted[name].shape) if name in wanted else 'absent'}"
@@ -46,35 +77,9 @@ def next_stage(workdir: str, config: TrainConfig, template: Any, init: Callable[
     if differing:
         shown = ", ".join(differing[:5]) + (f" and {len(differing) - 5} more" if len(differing) > 5 else "")
         raise UserError(f"start.workdir {workdir}: its parameters do not fit this recipe: {shown}")
-    positions = [name for name in wanted if re.fullmatch(POSITIONS, name)]
-    old_positions = {
-        name: jax.ShapeDtypeStruct(stored[name].shape, wanted[name].dtype, sharding=_whole(wanted[name]))
-        for name in positions
-    }
-    try:
-        restored = checkpoints.restore(
-            {**template, "params": {**wanted, **old_positions}}, move_damaged=False
-        )
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, UserError):
-            raise
-        raise UserError(
-            f"start.workdir {workdir}: its state does not fit this recipe's optimizer: "
-            f"{str(error).splitlines()[0][:200]}; use the same optimizer, or --init-from for weights alone"
-        ) from error
-    assert restored is not None
-    state = restored.state
-    if int(state["step"]) >= config.steps:
-        raise UserError(
-            f"start.workdir {workdir}: it is at step {int(state['step'])} and the step count goes on; set "
-            f"steps to more than that, got {config.steps}"
-        )
-    new = jax.jit(lambda: {name: init()["params"][name] for name in positions})()
-    placed = {name: put_whole(new[name], wanted[name].sharding) for name in positions}
-    return {**state, "params": {**state["params"], **placed}}
 
 
-def _whole(wanted: Any) -> Any:
+def _replicated(wanted: Any) -> Any:
     """Returns a sharding for an array of another shape on the same devices: a copy on each."""
     sharding = wanted.sharding
     if isinstance(sharding, jax.sharding.NamedSharding):

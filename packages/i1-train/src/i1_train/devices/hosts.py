@@ -1,4 +1,4 @@
-"""Joining the processes of a run on many hosts: whether there are others, where they meet, how they part."""
+"""Joining the processes of a run on several hosts, and leaving them again."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ VARIABLES = {
     "process_id": "JAX_PROCESS_ID",
 }
 FLAGS = {name: f"--{name.replace('_', '-')}" for name in VARIABLES}
-FAREWELL_SECONDS = 30
-"""How long a host that fails waits for the others to notice before it leaves."""
+SHUTDOWN_SECONDS = 30
+"""How long a failed host waits for the others to notice before it exits."""
 
 
 class HostLostError(RuntimeError):
-    """Another host left the run, and this one cannot go on without it."""
+    """Another host left the run, and this one cannot continue without it."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meeting:
-    """Where the processes of a run meet; what is None jax finds out from the cluster.
+class Cluster:
+    """The processes of a run; jax finds out what is `None` from the environment.
 
     Attributes:
         coordinator: `HOST:PORT` of the first process.
-        num_processes: of the run.
-        process_id: number of this one, from 0.
+        num_processes: number of processes.
+        process_id: number of this process, from 0.
     """
 
     coordinator: str | None = None
@@ -40,30 +40,31 @@ class Meeting:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that `find_meeting` reads."""
-    group = parser.add_argument_group("many hosts (start the same command on each)")
+    """Adds the flags that `find_cluster` reads."""
+    group = parser.add_argument_group("several hosts (start the same command on each)")
     group.add_argument(
         "--distributed",
         choices=MODES,
         default="auto",
         help="auto: join the other processes on TPU slices, under Slurm and Open MPI; on: let JAX find them",
     )
-    group.add_argument("--coordinator", metavar="HOST:PORT", help="where the first process is")
-    group.add_argument("--num-processes", metavar="N", type=int, help="how many there are")
-    group.add_argument("--process-id", metavar="K", type=int, help="which one this is, from 0")
+    group.add_argument("--coordinator", metavar="HOST:PORT", help="address of the first process")
+    group.add_argument("--num-processes", metavar="N", type=int, help="number of processes")
+    group.add_argument("--process-id", metavar="K", type=int, help="number of this process, from 0")
 
 
-def find_meeting(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Meeting | None:
-    """Returns where this process meets others, `None` when it is alone.
+def find_cluster(arguments: argparse.Namespace, environment: Mapping[str, str]) -> Cluster | None:
+    """Returns the cluster this process belongs to, `None` when it runs alone.
 
-    Flags come first, then the variables in `VARIABLES` (all of them), then what a cluster says.
+    Flags take precedence, then the variables in `VARIABLES` (if all are set), then the cluster's own
+    variables.
 
     Args:
-        arguments: with the flags of `add_flags`.
-        environment: of the process.
+        arguments: parsed flags of `add_flags`.
+        environment: environment variables of the process.
 
     Raises:
-        UserError: for flags that do not fit together, or a number that is none.
+        UserError: for flags that contradict each other, or a number that is not one.
     """
     given = {name: getattr(arguments, name) for name in VARIABLES}
     named = [FLAGS[name] for name, value in given.items() if value is not None]
@@ -77,7 +78,7 @@ def find_meeting(arguments: argparse.Namespace, environment: Mapping[str, str]) 
             _number("num_processes", given["num_processes"], environment),
             _number("process_id", given["process_id"], environment),
         )
-    return Meeting() if arguments.distributed == "on" or in_cluster(environment) else None
+    return Cluster() if arguments.distributed == "on" or in_cluster(environment) else None
 
 
 def _number(name: str, flag: int | None, environment: Mapping[str, str]) -> int | None:
@@ -90,7 +91,7 @@ def _number(name: str, flag: int | None, environment: Mapping[str, str]) -> int 
         raise UserError(f"{VARIABLES[name]} must be a whole number, got {text!r}") from None
 
 
-def _checked(coordinator: str | None, num_processes: int | None, process_id: int | None) -> Meeting:
+def _checked(coordinator: str | None, num_processes: int | None, process_id: int | None) -> Cluster:
     if coordinator is None or num_processes is None or process_id is None:
         values = zip(FLAGS.values(), (coordinator, num_processes, process_id), strict=True)
         missing = " and ".join(flag for flag, value in values if value is None)
@@ -103,13 +104,14 @@ def _checked(coordinator: str | None, num_processes: int | None, process_id: int
             f"--process-id must be in 0..{num_processes - 1} (there are --num-processes {num_processes}), "
             f"got {process_id}"
         )
-    return Meeting(coordinator=coordinator, num_processes=num_processes, process_id=process_id)
+    return Cluster(coordinator=coordinator, num_processes=num_processes, process_id=process_id)
 
 
 def in_cluster(environment: Mapping[str, str]) -> bool:
-    """Says whether this process was started as one of several that jax can find: Slurm, Open MPI, TPU slices.
+    """Says whether this process is one of several that jax can find: under Slurm, Open MPI, on TPU slices.
 
-    Kubernetes is not among them, since pods of one job need not be one run, and jax asks the cluster's API.
+    Kubernetes is not one of them: the pods of a job need not be one run, and jax would query the cluster's
+    API.
     """
     slurm = {"SLURM_JOB_ID", "SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID"} <= environment.keys()
     if slurm and int(environment.get("SLURM_NTASKS", "1")) > 1:
@@ -121,7 +123,7 @@ def in_cluster(environment: Mapping[str, str]) -> bool:
 
 
 def _in_slice(environment: Mapping[str, str]) -> bool:
-    """Says whether a TPU's host has others beside it, or only the cloud's metadata tells, which jax asks."""
+    """Says whether a TPU slice has further hosts, or only the metadata server knows, which jax asks."""
     workers = environment.get("TPU_PROCESS_ADDRESSES", environment.get("TPU_WORKER_HOSTNAMES"))
     if workers is None:
         return "TPU_SKIP_MDS_QUERY" not in environment
@@ -129,50 +131,50 @@ def _in_slice(environment: Mapping[str, str]) -> bool:
 
 
 def _on_tpu() -> bool:
-    from jax._src import cloud_tpu_init  # the only place where jax says that it saw chips, without using them
+    from jax._src import cloud_tpu_init  # jax has no public way to see chips without using them
 
     return cloud_tpu_init.running_in_cloud_tpu_vm
 
 
 @contextlib.contextmanager
-def joined(meeting: Meeting | None) -> Iterator[None]:
-    """Joins the processes of a run while the block runs; alone when there is no meeting.
+def join_cluster(cluster: Cluster | None) -> Iterator[None]:
+    """Joins the other processes of a run while the block runs; does nothing when there are none.
 
-    It comes before anything that touches a device. A failure of this process ends those that wait for it.
+    Enter it before anything touches a device. When this process fails, those that wait for it fail too.
 
     Raises:
-        UserError: when the others cannot be found.
+        UserError: when the other processes cannot be found.
         HostLostError: when another host leaves the run while this one needs it.
     """
-    if meeting is None:
+    if cluster is None:
         yield
         return
     import jax
 
-    from i1_train.devices.agreement import exchange, one_line, tell_failure
+    from i1_train.devices.agreement import describe_failure, exchange, report_failure
 
     try:
         jax.distributed.initialize(
-            meeting.coordinator,
-            meeting.num_processes,
-            meeting.process_id,
-            cluster_detection_method="deactivate" if meeting.coordinator else None,
-            shutdown_timeout_seconds=FAREWELL_SECONDS,
+            cluster.coordinator,
+            cluster.num_processes,
+            cluster.process_id,
+            cluster_detection_method="deactivate" if cluster.coordinator else None,
+            shutdown_timeout_seconds=SHUTDOWN_SECONDS,
         )
     except (ValueError, RuntimeError, OSError, ImportError) as error:
         raise UserError(
-            f"cannot join the other processes: {one_line(error)}; name them with --coordinator HOST:PORT "
-            "--num-processes N --process-id K, or train alone with --distributed off"
+            f"cannot join the other processes: {describe_failure(error)}; name them with --coordinator "
+            "HOST:PORT --num-processes N --process-id K, or train alone with --distributed off"
         ) from error
     try:
         yield
-        exchange("end", "")  # the first host writes and draws longest
+        exchange("end", "")  # the first host is busy longest: it writes and draws
     except jax.errors.JaxRuntimeError as error:
         raise HostLostError(
-            f"the devices stopped, most likely because another host left ({one_line(error)[:200]}); look at "
-            "what the others say, then start all again: the run goes on from its last checkpoint"
+            f"the devices stopped, most likely because another host left ({describe_failure(error)[:200]}); "
+            "look at the other hosts' output, then start all again: the run resumes from its last checkpoint"
         ) from error
     except BaseException as error:
-        with contextlib.suppress(jax.errors.JaxRuntimeError):  # the store is gone with the first host
-            tell_failure(error)
+        with contextlib.suppress(jax.errors.JaxRuntimeError):  # the store is gone if the first host is
+            report_failure(error)
         raise

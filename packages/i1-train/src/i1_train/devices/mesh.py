@@ -1,4 +1,4 @@
-"""Meshes of devices, and which of them a part of the training state or a batch lives on."""
+"""Meshes of devices, and how training state and batches are sharded over them."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from i1_train.devices.machines import MachineMesh, Rules
-from i1_train.parameters import Leaf, describe
+from i1_train.parameters import ParameterInfo, describe_parameters
 
 SMALL = 2**16
-"""An array of fewer elements stays whole where an axis does not divide it."""
+"""An array of fewer elements is replicated along an axis that does not divide it."""
 
 
 def make_mesh(machine: MachineMesh, devices: Sequence[Any] | None = None) -> Mesh:
-    """Returns the mesh of a machine; neighbours in it are neighbours on the network where that is known.
+    """Returns the device mesh of a machine, in which neighbours are also neighbours on a TPU's network.
 
     Args:
-        machine: how the devices are divided; as many as there are devices.
+        machine: the shape of the mesh, for exactly these devices.
         devices: all devices of all hosts by default.
     """
     devices = list(jax.devices() if devices is None else devices)
@@ -45,20 +45,20 @@ def device_kind(device: Any) -> str:
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
-    """Returns where the arrays of a batch live: cut along their first axis."""
+    """Returns the sharding of the arrays of a batch: along their first axis."""
     return NamedSharding(mesh, PartitionSpec(BATCH))
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Returns the place of arrays that every device holds."""
+    """Returns the sharding of arrays that every device holds whole."""
     return NamedSharding(mesh, PartitionSpec())
 
 
 THREE_AXES_RULES: Rules = ((r".*skip_linear.*/kernel", ("tensor", "fsdp")),)
-"""Come first on a mesh of data, fsdp and tensor together.
+"""Take precedence on a mesh that has data, fsdp and tensor axes together.
 
-There XLA (of jax 0.10.2 and 0.12.0.1, seen on CPUs) computes wrong gradients, with the right loss, where the
-concatenated input of the long skips is cut over `fsdp`.
+On such a mesh XLA (jax 0.10.2 and 0.12.0.1, on CPUs) computes the right loss and wrong gradients when the
+concatenated input of the long skips is sharded over `fsdp`.
 """
 
 
@@ -67,21 +67,24 @@ def parameter_specs(shapes: Mapping[str, Any], rules: Rules, mesh: Mesh) -> dict
 
     Args:
         shapes: arrays or shape structs by path.
-        rules: see `Rules`; the layer axis of stacked arrays is not part of them and stays whole.
-        mesh: of the machine.
+        rules: see `Rules`; they do not name the layer axis of stacked arrays, which is never sharded.
+        mesh: the device mesh.
 
     Raises:
         UserError: for a rule that does not fit, or a large parameter that the mesh does not divide.
     """
     if all(mesh.shape[axis] > 1 for axis in ("data", "fsdp", "tensor")):
         rules = (*THREE_AXES_RULES, *rules)
-    return {path: _spec(leaf, shapes[path].shape, rules, mesh) for path, leaf in describe(shapes).items()}
+    return {
+        path: _spec(info, shapes[path].shape, rules, mesh)
+        for path, info in describe_parameters(shapes).items()
+    }
 
 
-def _spec(leaf: Leaf, shape: tuple[int, ...], rules: Rules, mesh: Mesh) -> PartitionSpec:
-    name = leaf.names[0]
+def _spec(info: ParameterInfo, shape: tuple[int, ...], rules: Rules, mesh: Mesh) -> PartitionSpec:
+    name = info.names[0]
     axes = next((axes for pattern, axes in rules if re.fullmatch(pattern, name)), ())
-    lead = (None,) if leaf.stacked else ()
+    lead = (None,) if info.stacked else ()
     dims = shape[len(lead) :]
     if len(axes) > len(dims):
         raise UserError(f"sharding: the rule for {name} names {len(axes)} axes and it has {len(dims)}")
@@ -100,16 +103,16 @@ def _spec(leaf: Leaf, shape: tuple[int, ...], rules: Rules, mesh: Mesh) -> Parti
 
 
 def state_shardings(state: Any, shapes: Mapping[str, Any], rules: Rules, mesh: Mesh) -> Any:
-    """Returns where every array of a training state lives.
+    """Returns the sharding of every array of a training state.
 
-    Whatever is stored by a parameter's path (average, moments) and has its shape lives where the parameter
-    lives; everything else is on every device.
+    Arrays that are stored under a parameter's path and have its shape (average, moments) are sharded as the
+    parameter is; everything else is replicated.
 
     Args:
         state: pytree of arrays or shape structs, as `i1_train.step.init_state` returns it.
-        shapes: the parameters.
+        shapes: shapes of the parameters by path.
         rules: see `Rules`.
-        mesh: of the machine.
+        mesh: the device mesh.
     """
     specs = parameter_specs(shapes, rules, mesh)
 
@@ -124,10 +127,10 @@ def state_shardings(state: Any, shapes: Mapping[str, Any], rules: Rules, mesh: M
 
 
 def constant_shardings(constants: Any, mesh: Mesh) -> Any:
-    """Returns where frozen arrays live: each cut over `fsdp` along its last dimension that it divides.
+    """Returns the shardings of frozen arrays: each over `fsdp` along its last dimension that `fsdp` divides.
 
-    The first axis of three-dimensional arrays is taken for layers and stays whole. Small arrays and random
-    keys are on every device.
+    The first axis of a three-dimensional array is taken to be the layer axis and is not sharded. Small arrays
+    and random keys are replicated.
     """
     size = mesh.shape["fsdp"]
 

@@ -1,21 +1,19 @@
-"""Where a run's arrays live: shardings of its state, its frozen arrays and its batches on one mesh."""
+"""Where the arrays of a run live: the shardings of state, frozen arrays and batches on one mesh."""
 
 from __future__ import annotations
 
 import bisect
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from i1_hooks import override
 from jax.sharding import Mesh, NamedSharding
 
-from i1_train.config import TrainConfig
-from i1_train.devices.machines import MachineMesh, check_batch, choose_machine
+from i1_train.devices.machines import Hardware, MachineMesh, Rules, check_batch, choose_machine
 from i1_train.devices.mesh import (
     batch_sharding,
     constant_shardings,
@@ -24,17 +22,16 @@ from i1_train.devices.mesh import (
     replicated,
     state_shardings,
 )
-from i1_train.parts import Parts
 
 
 @dataclass(frozen=True, eq=False)
 class Placement:
-    """A mesh, and where each array of a step lives on it.
+    """A mesh, and the sharding of each array of a step on it.
 
     Attributes:
-        mesh: of the machine.
-        state: shardings like the training state.
-        constants: shardings like the frozen arrays.
+        mesh: the device mesh.
+        state: pytree of shardings with the structure of the training state.
+        constants: pytree of shardings with the structure of the frozen arrays.
         batch: sharding of every array of a batch.
         batch_size: rows of a batch.
         scalar: sharding of metrics.
@@ -49,21 +46,21 @@ class Placement:
 
     @functools.cached_property
     def rows(self) -> tuple[int, ...]:
-        """Which rows of every batch live on this host's devices, ascending.
+        """The rows of every batch that live on this host's devices, ascending.
 
-        Hosts among which a mesh divides tokens or heads have the same rows.
+        Hosts that a mesh divides along tokens or heads share their rows.
         """
-        parts = self.batch.addressable_devices_indices_map((self.batch_size,)).values()
+        parts: Any = self.batch.addressable_devices_indices_map((self.batch_size,)).values()
         return tuple(sorted({row for (part,) in parts for row in range(*part.indices(self.batch_size))}))
 
     def put_batch(self, batch: Any) -> Any:
-        """Starts the transfer of this host's `rows` of a batch; returns arrays of the whole batch."""
+        """Starts to transfer this host's `rows` of a batch; returns arrays that stand for the whole batch."""
 
         def put(array: Any) -> jax.Array:
             own = np.asarray(array)
             shape = (self.batch_size, *own.shape[1:])
 
-            def part(index: tuple[slice, ...]) -> np.ndarray:
+            def part(index: Any) -> np.ndarray:
                 first, last, _ = index[0].indices(self.batch_size)
                 begin = bisect.bisect_left(self.rows, first)
                 return own[begin : begin + last - first]
@@ -73,11 +70,11 @@ class Placement:
         return jax.tree.map(put, batch)
 
     def put_constants(self, constants: Any) -> Any:
-        """Returns frozen arrays, equal on every host, where they live."""
+        """Puts frozen arrays, which every host has whole, onto the devices."""
         return jax.tree.map(put_whole, constants, self.constants)
 
     def shapes(self, state: Any) -> Any:
-        """Returns the shapes of a state with their shardings, as a checkpoint is restored into."""
+        """Returns shapes of a state with their shardings, which is what a checkpoint is restored into."""
         return jax.tree.map(
             lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
             state,
@@ -86,7 +83,7 @@ class Placement:
 
 
 def put_whole(array: Any, sharding: NamedSharding) -> jax.Array:
-    """Returns an array that every host has whole where it lives."""
+    """Shards an array that every host has whole."""
     if sharding.is_fully_addressable:
         return jax.device_put(array, sharding)
     if jnp.issubdtype(array.dtype, jax.dtypes.prng_key):
@@ -96,41 +93,45 @@ def put_whole(array: Any, sharding: NamedSharding) -> jax.Array:
     return jax.make_array_from_callback(host.shape, sharding, lambda index: host[index])
 
 
-def find_machine(config: TrainConfig, devices: Sequence[Any]) -> MachineMesh:
-    """Returns the machine a run takes place on, checked against its batch.
+def find_machine(
+    hardware: Hardware, devices: Sequence[Any], batch_size: int, grad_accumulation: int
+) -> MachineMesh:
+    """Returns the mesh that the recipe has for these devices.
+
+    Args:
+        hardware: the meshes of the recipe.
+        devices: all devices of all hosts.
+        batch_size: rows of a batch, which must divide among the devices.
+        grad_accumulation: number of parts that a batch is processed in.
 
     Raises:
-        UserError: when the devices or the batch do not fit it.
+        UserError: when the mesh does not fit the devices, or the batch does not fit the mesh.
     """
-    machine = choose_machine(
-        config.hardware.machines, config.hardware.machine, len(devices), device_kind(devices[0])
-    )
-    check_batch(machine, config.batch_size, config.grad_accumulation)
+    machine = choose_machine(hardware.machines, hardware.machine, len(devices), device_kind(devices[0]))
+    check_batch(machine, batch_size, grad_accumulation)
     return machine
 
 
-def on_machine(config: TrainConfig, machine: MachineMesh) -> TrainConfig:
-    """Returns the recipe with the settings that a machine needs."""
-    return override(config, machine.settings) if machine.settings else config
-
-
 def make_placement(
-    config: TrainConfig,
-    parts: Parts,
-    state: Any,
-    constants: Any,
     machine: MachineMesh,
     devices: Sequence[Any],
+    *,
+    rules: Rules,
+    shapes: Mapping[str, Any],
+    state: Any,
+    constants: Any,
+    batch_size: int,
 ) -> Placement:
-    """Returns where everything lives.
+    """Returns the sharding of everything.
 
     Args:
-        config: the recipe.
-        parts: its objects.
-        state: shapes of the training state, from `i1_train.step.state_shapes`.
+        machine: the mesh, from `find_machine`.
+        devices: all devices of all hosts.
+        rules: how parameters are sharded.
+        shapes: shapes of the parameters by path.
+        state: shapes of the training state.
         constants: frozen arrays, or their shapes.
-        machine: from `find_machine`.
-        devices: all devices.
+        batch_size: rows of a batch.
 
     Raises:
         UserError: for a parameter that the mesh does not divide.
@@ -138,9 +139,9 @@ def make_placement(
     mesh = make_mesh(machine, devices)
     return Placement(
         mesh=mesh,
-        state=state_shardings(state, parts.network.shapes, config.hardware.sharding, mesh),
+        state=state_shardings(state, shapes, rules, mesh),
         constants=constant_shardings(constants, mesh),
         batch=batch_sharding(mesh),
-        batch_size=config.batch_size,
+        batch_size=batch_size,
         scalar=replicated(mesh),
     )

@@ -1,1 +1,1 @@
-"""Where training metrics go."""
+"""Where training metrics are written."""

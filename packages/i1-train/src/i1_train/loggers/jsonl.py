@@ -17,18 +17,18 @@ from i1_train.loggers.base import Logger, LoggerConfig
 
 @dataclass(frozen=True, kw_only=True)
 class Jsonl(LoggerConfig):
-    """One line per step in a file of the workdir, each an object with `step`, `loss` and the other metrics.
+    """A file in the workdir with one JSON object per step: `step`, `loss` and the other metrics.
 
-    A run always writes `metrics.jsonl`, with this logger or without; a number that is not finite is `null`.
+    A run always writes `metrics.jsonl`, with or without this logger. A value that is not finite is `null`.
 
     Attributes:
-        file: the file's name.
+        file: name of the file.
     """
 
     file: str = "metrics.jsonl"
 
     def build(self, workdir: Path, step: int) -> JsonlLogger:
-        """Opens the file and cuts it after the line of step `step`."""
+        """Opens the file and removes what comes after the line of step `step`."""
         return JsonlLogger(workdir / self.file, step)
 
 
@@ -45,7 +45,7 @@ class JsonlLogger(Logger):
         self._file.flush()
 
     def flush(self) -> None:
-        """Writes to the disk."""
+        """Syncs the file to disk."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
@@ -54,7 +54,7 @@ class JsonlLogger(Logger):
 
 
 def open_lines(path: Path, step: int) -> BinaryIO:
-    """Opens a file of JSON lines to append to, cut after the last whole line of step `step` or before.
+    """Opens a file of JSON lines for appending, after removing damaged lines and those after step `step`.
 
     Raises:
         UserError: when it cannot be written.
@@ -74,7 +74,7 @@ def open_lines(path: Path, step: int) -> BinaryIO:
 
 
 def _step_of(line: bytes) -> float:
-    """Returns the step of a line; infinity for a line that is damaged."""
+    """Returns the step of a line, infinity for a damaged line."""
     try:
         return float(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):

@@ -1,1 +1,1 @@
-"""What a run measures and tells: metrics, progress, bad steps, utilisation, profiles."""
+"""What a run measures and reports: metrics, progress, bad steps, utilisation, profiles."""

@@ -1,4 +1,4 @@
-"""Bad steps on the host: a run that stops, or a line that says which batch was skipped."""
+"""Bad steps on the host: stop the run, or record which batch was skipped."""
 
 from __future__ import annotations
 
@@ -9,34 +9,36 @@ from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError
+from i1_hooks.files import write_atomically
+from i1_hooks.text import one_line
 
 from i1_train.guard import SKIPPED, SPIKE
 from i1_train.loggers.jsonl import open_lines
-from i1_train.workdir import write_json
 
 FAILED_BATCH = "failed_batch.json"
 SKIPPED_BATCHES = "skipped_batches.jsonl"
 
 
 class BadStepError(RuntimeError):
-    """A step that the run may not go on from."""
+    """The run stopped at a bad step."""
 
 
 class NotFiniteError(BadStepError):
-    """The loss or the gradient is no finite number any more."""
+    """The loss or the gradient is not finite."""
 
 
 class LossSpikeError(BadStepError):
-    """The loss is far above what it was."""
+    """The loss is far above the running mean."""
 
 
-class Incidents:
-    """Judges the metrics of every step.
+class BadSteps:
+    """Checks the metrics of every step.
 
     Args:
-        workdir: of the run.
-        step: how many steps are finished; what an earlier process skipped after them comes again.
-        host: the number of this one; those but the first write files of their own, with their number.
+        workdir: workdir of the run.
+        step: number of finished steps. What an earlier process recorded after them is removed, since those
+            steps will run again.
+        host: number of this host; all but the first put it into the names of their files.
     """
 
     def __init__(self, workdir: Path, step: int, host: int = 0) -> None:
@@ -48,11 +50,17 @@ class Incidents:
     def check(
         self, step: int, values: Mapping[str, float], keys: Sequence[str], captions: Sequence[str]
     ) -> None:
-        """Writes down a bad step's batch.
+        """Records the batch of a bad step; accepts every other step.
+
+        Args:
+            step: number of the step.
+            values: metrics of the step, at least `loss` and `grad_norm`.
+            keys: keys of the records in its batch.
+            captions: captions of its batch.
 
         Raises:
             NotFiniteError: for a loss or gradient that is not finite, unless the step was skipped.
-            LossSpikeError: for a spike, unless it was skipped.
+            LossSpikeError: for a spike, unless the step was skipped.
         """
         finite = math.isfinite(values["loss"]) and math.isfinite(values["grad_norm"])
         if finite and not values.get(SPIKE) and not values.get(SKIPPED):
@@ -66,19 +74,18 @@ class Incidents:
         if values.get(SKIPPED):
             self._append(record)
             return
-        write_json(self._failed, record)
+        write_atomically(self._failed, json.dumps(record, indent=2) + "\n")
         found = f"loss {values['loss']:.6g}, gradient norm {values['grad_norm']:.6g} at step {step}"
         ending = (
-            f"stopped without saving; the keys of its batch are in {self._failed}; lower the learning rate "
-            "or look"
+            f"stopped without saving; the keys of its batch are in {one_line(self._failed)}; lower the "
+            "learning rate or look"
         )
         if finite:
             raise LossSpikeError(
-                f"loss spike: {found}: {ending} at its images, or go on past it with --set "
-                "guard.on_spike=skip"
+                f"loss spike: {found}: {ending} at its images, or skip it with --set guard.on_spike=skip"
             )
         raise NotFiniteError(
-            f"{found}: {ending} at its images, or go on past it with --set guard.on_nonfinite=skip"
+            f"{found}: {ending} at its images, or skip it with --set guard.on_nonfinite=skip"
         )
 
     def _append(self, record: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a training step says about itself, computed on the device with it."""
+"""Metrics that a training step computes about itself on the device."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ import jax.numpy as jnp
 Arrays = Mapping[str, jax.Array]
 
 NUM_BUCKETS = 4
-"""Equal parts of the time from 0 (noise) to 1 (data)."""
+"""Number of equal intervals of the time from 0 (noise) to 1 (data)."""
 BY_TIME = "loss_by_time/"
+HELD_OUT = "held_out/loss"
 
 
 def loss_by_time(losses: jax.Array, time: jax.Array) -> dict[str, jax.Array]:
-    """Returns the mean loss of the examples in each part of the time; not a number where there is none.
+    """Returns the mean loss of the examples in each interval of the time; NaN for an interval without any.
 
     Args:
-        losses: (B,) of the examples.
-        time: (B,) their times in [0, 1].
+        losses: losses of the examples, (B,).
+        time: times of the examples in [0, 1], (B,).
     """
     bucket = jnp.clip((time * NUM_BUCKETS).astype(jnp.int32), 0, NUM_BUCKETS - 1)
     means = {}
@@ -32,7 +33,12 @@ def loss_by_time(losses: jax.Array, time: jax.Array) -> dict[str, jax.Array]:
 
 
 def norms(before: Arrays, after: Arrays, ema: Arrays) -> dict[str, jax.Array]:
-    """Returns how large the trained parameters and their last change are, and how far the average is away.
+    """Returns the norms of the trained parameters and of their last change, and the distance of the average.
+
+    Args:
+        before: trained parameters before the step, by path.
+        after: trained parameters after it.
+        ema: their average after it.
 
     Returns:
         `norm/parameters` |p|, `norm/update` |p - p_before|, and `ema/drift` |ema - p| / |p|, global norms.
@@ -49,6 +55,6 @@ def norms(before: Arrays, after: Arrays, ema: Arrays) -> dict[str, jax.Array]:
 
 
 def global_norm(arrays: Arrays) -> jax.Array:
-    """Returns the root of the sum of all squares, float32."""
+    """Returns the square root of the sum of all squares, float32."""
     squares = [jnp.sum(jnp.square(array.astype(jnp.float32))) for array in arrays.values()]
     return jnp.sqrt(jnp.stack(squares).sum())

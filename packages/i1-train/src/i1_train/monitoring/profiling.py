@@ -5,27 +5,26 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jax
 
-from i1_train.step import TrainStep
+from i1_train.state import Batch, Constants, State, StepMetrics, TrainStep
 
 FIRST = 3
-"""The step of the process that the trace begins with; compilation and filling of buffers are over then."""
+"""The first step of the process that is traced; by then compilation is over and buffers are full."""
 
 
 @contextlib.contextmanager
-def traced(train_step: TrainStep, folder: Path, num_steps: int) -> Iterator[TrainStep]:
-    """Offers a step that traces its calls `FIRST` to `FIRST + num_steps - 1` into a folder.
+def profile_steps(train_step: TrainStep, folder: Path, num_steps: int) -> Iterator[TrainStep]:
+    """Yields a step that traces its calls `FIRST` to `FIRST + num_steps - 1` into a folder.
 
-    A trace that is going on when the block ends is written too. Look at it with `xprof FOLDER`, or open
-    `*.trace.json.gz` below it at https://ui.perfetto.dev.
+    If the block ends during the trace, what there is of it is written. Look at it with `xprof FOLDER`, or
+    open `*.trace.json.gz` below it at https://ui.perfetto.dev.
 
     Args:
         train_step: the step.
-        folder: made when absent.
-        num_steps: length of the trace, at least 1.
+        folder: where the trace is written; created when absent.
+        num_steps: number of steps to trace, at least 1.
     """
     calls, tracing = 0, False
 
@@ -34,7 +33,7 @@ def traced(train_step: TrainStep, folder: Path, num_steps: int) -> Iterator[Trai
         tracing = False
         jax.profiler.stop_trace()
 
-    def step(state: Any, constants: Any, batch: Any) -> Any:
+    def step(state: State, constants: Constants, batch: Batch) -> tuple[State, StepMetrics]:
         nonlocal calls, tracing
         calls += 1
         if not FIRST <= calls < FIRST + num_steps:

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar in a terminal, plain lines elsewhere."""
+"""Progress of a run: a bar in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from i1_hooks.text import one_line
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
@@ -13,7 +14,7 @@ from i1_train.monitoring.timing import is_due
 
 
 class Display(Protocol):
-    """Shows the finished steps of a run."""
+    """Shows the progress of a run."""
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
         """Shows the metrics of a finished step."""
@@ -24,37 +25,37 @@ class Display(Protocol):
         ...
 
     def close(self) -> None:
-        """Ends the display."""
+        """Removes the display."""
         ...
 
 
 def make_display(title: str, step: int, total: int, log_every: int) -> Display:
-    """Returns a bar where the output is a terminal, else plain lines every `log_every` steps."""
+    """Returns a bar if the output is a terminal, else plain lines every `log_every` steps."""
     console = Console(highlight=False, soft_wrap=True)
     return Bar(console, title, step, total) if console.is_terminal else Lines(total, log_every)
 
 
-class Silent:
-    """Shows nothing: what the hosts but the first have."""
+class NoDisplay:
+    """The display of every host but the first, which shows nothing."""
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Does nothing."""
+        """Ignores a step."""
 
     def say(self, line: str) -> None:
-        """Does nothing."""
+        """Ignores a line."""
 
     def close(self) -> None:
-        """Does nothing."""
+        """Ends without output."""
 
 
 class Pace:
-    """Tells the time that is left from the time the steps took.
+    """Estimates the time left from the time that the steps so far took.
 
-    The first step of a process, which compiles, does not count.
+    The first step of a process, which compiles, is left out.
 
     Args:
-        total: steps of the run.
-        clock: a clock that only goes forward.
+        total: number of steps of the run.
+        clock: a monotonic clock, in seconds.
     """
 
     def __init__(self, total: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +64,7 @@ class Pace:
         self._begin: tuple[int, float] | None = None
 
     def left(self, step: int) -> str:
-        """Returns the time after a finished step as text, `--:--` before it is known."""
+        """Returns the time left after a finished step as text; `--:--` while it is unknown."""
         now = self._clock()
         if self._begin is None:
             self._begin = (step, now)
@@ -97,15 +98,15 @@ class Bar:
 
     def say(self, line: str) -> None:
         """Prints a line above the bar."""
-        self._progress.console.print(line, markup=False)
+        self._progress.console.print(one_line(line), markup=False)
 
     def close(self) -> None:
-        """Leaves the bar as it stands."""
+        """Stops updating the bar."""
         self._progress.stop()
 
 
 class Lines:
-    """One plain line every few steps."""
+    """A plain line every few steps."""
 
     def __init__(self, total: int, log_every: int) -> None:
         self._total = total
@@ -113,21 +114,21 @@ class Lines:
         self._pace = Pace(total)
 
     def show(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Prints the line of a step when one is due."""
+        """Prints a line for the step if one is due."""
         left = self._pace.left(step)
         if is_due(step, self._log_every, self._total):
-            self.say(f"step {step}/{self._total}  {describe(metrics)}  {left} left")
+            print(f"step {step}/{self._total}  {describe(metrics)}  {left} left", flush=True)
 
     def say(self, line: str) -> None:
         """Prints a line."""
-        print(line, flush=True)
+        print(one_line(line), flush=True)
 
     def close(self) -> None:
-        """Does nothing."""
+        """Ends without further output."""
 
 
 def describe(metrics: Mapping[str, float]) -> str:
-    """Returns the numbers of a step as text; speed, utilisation and device memory where they are known."""
+    """Returns the metrics of a step as text, with speed, utilisation and device memory if they are known."""
     memory = metrics.get("memory/device", metrics["memory/host"])
     parts = [
         f"loss {metrics['loss']:.4f}",

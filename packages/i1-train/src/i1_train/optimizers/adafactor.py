@@ -1,4 +1,4 @@
-"""Adafactor: factored second moments, almost no optimizer memory."""
+"""Adafactor: factored second moments, which take almost no memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import optax
 
 from i1_train.optimizers.base import OptimizerConfig
-from i1_train.parameters import Leaf
+from i1_train.parameters import ParameterInfo
 from i1_train.schedules import Schedule
 
 
@@ -19,14 +19,16 @@ class Adafactor(OptimizerConfig):
     Attributes:
         decay_rate: exponent of the second moment's decay, 1 - n^-decay_rate at step n.
         clipping_threshold: largest root mean square of one array's update before the learning rate.
-        min_dim_size_to_factor: smaller arrays keep the whole second moment.
+        min_dim_size_to_factor: arrays with a smaller dimension keep the whole second moment.
     """
 
     decay_rate: float = 0.8
     clipping_threshold: float = 1.0
     min_dim_size_to_factor: int = 128
 
-    def build(self, schedule: Schedule, leaves: Mapping[str, Leaf]) -> optax.GradientTransformation:
+    def build(
+        self, schedule: Schedule, parameters: Mapping[str, ParameterInfo]
+    ) -> optax.GradientTransformation:
         """Returns the transformation."""
         parts = [
             optax.scale_by_factored_rms(
@@ -35,5 +37,5 @@ class Adafactor(OptimizerConfig):
             optax.clip_by_block_rms(self.clipping_threshold),
         ]
         if self.weight_decay:
-            parts.append(optax.add_decayed_weights(self.weight_decay, self.decayed(leaves)))
+            parts.append(optax.add_decayed_weights(self.weight_decay, self.decayed(parameters)))
         return optax.chain(*parts, optax.scale_by_learning_rate(schedule))

@@ -1,1 +1,1 @@
-"""The process of a run: signals, memory of the host, compilation cache, warnings."""
+"""The process of a run: signals, memory of the host, library output, out-of-memory errors."""

@@ -1,4 +1,4 @@
-"""Memory of programs on the host: kept between steps, not given back to the system after each."""
+"""Memory of CPU programs, kept between steps instead of returned to the system after each."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ def keep_host_memory() -> bool:
     """Tells glibc's malloc to keep large freed blocks; call it before JAX starts its threads.
 
     XLA takes the temporary memory of a CPU program from malloc and frees it after every call. By default
-    malloc maps such blocks anew each time, and the system zeroes them page by page. A thread's own arena
-    cannot hold a block of more than 64 MB and maps it whatever the settings, so there is one arena for all.
-    See `man 3 mallopt`.
+    malloc maps such blocks anew each time, and the system zeroes them page by page. A per-thread arena maps
+    every block of more than 64 MB whatever the settings, so all threads share one arena. See `man 3 mallopt`.
 
     Returns:
-        whether it was done; elsewhere than in glibc on Linux nothing is changed.
+        Whether it was done; nothing changes without glibc on Linux.
     """
     if not sys.platform.startswith("linux"):
         return False

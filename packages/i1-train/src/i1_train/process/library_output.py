@@ -1,4 +1,4 @@
-"""What libraries print about an error that a run tells in one line."""
+"""What libraries print about an error that a run reports in one line."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 from typing import Any
 
 LOGGERS = ("absl", "asyncio")
-"""Where orbax's threads log the traceback of what they also raise."""
+"""Where orbax's threads log the traceback of an error that they also raise."""
 
 
-def quiet_libraries() -> None:
+def silence_checkpoint_tracebacks() -> None:
     """Keeps orbax and tensorstore from printing tracebacks when a checkpoint cannot be written.
 
-    Of the arrays that are written at once the first that fails ends orbax's event loop; tensorstore then
-    cannot deliver the fate of the others, which Python reports as errors that nobody can catch.
+    Of the arrays that are written concurrently, the first that fails ends orbax's event loop. Tensorstore
+    then cannot deliver the results of the others, which Python reports as errors that nobody can catch.
     """
     for name in LOGGERS:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -12,7 +12,8 @@ from i1_model.lora.config import Lora
 from i1_model.sizes import model_config
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
-from i1_train.config import Average, Checkpointing, InitFrom, TrainConfig
+from i1_train.checkpoints.checkpointing import Checkpointing
+from i1_train.config import Average, InitFrom, TrainConfig
 from i1_train.loggers.jsonl import Jsonl
 from i1_train.recipes.scenes import scenes
 from i1_train.schedules import WarmupStableDecay

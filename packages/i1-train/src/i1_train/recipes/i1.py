@@ -9,7 +9,8 @@ from i1_model.autoencoders.flux import Flux2Autoencoder
 from i1_model.sizes import model_config
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 
-from i1_train.config import Average, Checkpointing, TrainConfig
+from i1_train.checkpoints.checkpointing import Checkpointing
+from i1_train.config import Average, TrainConfig
 from i1_train.devices.machines import Hardware
 from i1_train.optimizers.adam import Adam
 from i1_train.recipes.machines import machines

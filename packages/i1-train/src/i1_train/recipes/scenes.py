@@ -14,7 +14,8 @@ from i1_model.flow import RectifiedFlow
 from i1_model.sampling import SamplingDefaults
 from i1_model.text_encoders.hash import HashEncoder
 
-from i1_train.config import PREVIOUS_STAGE, Average, Checkpointing, InitFrom, TrainConfig
+from i1_train.checkpoints.checkpointing import Checkpointing
+from i1_train.config import PREVIOUS_STAGE, Average, InitFrom, TrainConfig
 from i1_train.loggers.tensorboard import TensorBoard
 from i1_train.optimizers.adam import Adam
 from i1_train.optimizers.muon import Muon

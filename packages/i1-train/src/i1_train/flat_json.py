@@ -1,0 +1,29 @@
+"""Nested JSON data as a flat dict of paths, and what differs between two of them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+
+def differences(old: Any, new: Any) -> dict[str, str]:
+    """Returns the paths at which JSON data differs, each with a text `path: old -> new`."""
+    before, after = flatten_json(old), flatten_json(new)
+    return {
+        path: f"{path}: {_show(before, path)} -> {_show(after, path)}"
+        for path in sorted(before.keys() | after.keys())
+        if _show(before, path) != _show(after, path)
+    }
+
+
+def flatten_json(data: Any, path: str = "") -> dict[str, Any]:
+    """Returns the values inside nested dicts and lists by path, with names and indices joined by dots."""
+    children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    flat: dict[str, Any] = {} if children else {path: data}
+    for name, child in children:
+        flat.update(flatten_json(child, f"{path}.{name}" if path else str(name)))
+    return flat
+
+
+def _show(flat: dict[str, Any], path: str) -> str:
+    return json.dumps(flat[path]) if path in flat else "absent"
