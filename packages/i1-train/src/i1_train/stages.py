@@ -19,8 +19,8 @@ def plan_stages(
     """Returns the configuration and the workdir of every stage.
 
     A single recipe trains in `workdir` itself, several train in `workdir/RECIPE`. A later recipe without a
-    start continues from the whole state of the previous stage, as the published resolutions of i1 do; one with
-    `start=InitFrom(weights="@previous")` takes its averaged weights.
+    start continues from the whole state of the previous stage, as the published resolutions of i1 do; one
+    with `start=InitFrom(weights="@previous")` takes its averaged weights.
 
     Args:
         configs: the recipes in the order of training.
