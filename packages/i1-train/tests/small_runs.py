@@ -34,8 +34,8 @@ SLOW = """
 import time
 from i1_train.monitoring.metrics import Metrics
 add = Metrics.add
-def slow(self, step, *rest):
-    add(self, step, *rest)
+def slow(self, step, *rest, **named):
+    add(self, step, *rest, **named)
     if step > 2:
         time.sleep(0.3)
 Metrics.add = slow

@@ -99,3 +99,19 @@ def test_skipped_batches_are_listed_once_over_a_resume(tmp_path):
 def test_settings_that_do_not_fit(field):
     with pytest.raises(UserError, match="must be"):
         Guard(**field)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_the_first_step_that_can_be_a_spike_is_the_one_after_the_window(window):
+    guard = Guard(on_spike="skip", spike_factor=2, spike_window=window)
+    rows = run(guard, [1.0] * (window - 1) + [100.0, 100.0])
+    early = run(guard, [1.0] * window + [100.0])
+    assert [row[1][SPIKE] for row in rows[:window]] == [0.0] * window
+    assert early[-1][1][SPIKE] == 1.0
+
+
+def test_a_loss_of_exactly_the_factor_is_no_spike():
+    guard = Guard(on_spike="skip", spike_factor=2, spike_window=1)
+    above = float(np.nextafter(np.float32(2), np.float32(3)))
+    assert run(guard, [1.0, 2.0])[-1][1][SPIKE] == 0.0
+    assert run(guard, [1.0, above])[-1][1][SPIKE] == 1.0

@@ -210,8 +210,8 @@ def test_a_signal_during_a_write_saves_once(tmp_path, monkeypatch):
         assert written.wait(60)
         return write_model(folder, config, network, params, metadata)
 
-    def stop_at_six(self, step, *rest):
-        add(self, step, *rest)
+    def stop_at_six(self, step, *rest, **named):
+        add(self, step, *rest, **named)
         if step == 6:
             os.kill(os.getpid(), signal.SIGTERM)
             threading.Timer(0.2, written.set).start()
@@ -291,7 +291,7 @@ def test_the_command_that_goes_on_repeats_the_plugins(tmp_path, monkeypatch, cap
     with use_registry(make_registry([file])):
         assert main(arguments) == 1
     assert (
-        f"go on with: i1 --plugin {file} train scenes-tiny --workdir 'run dir'\n" in capsys.readouterr().err
+        f"resume with: i1 --plugin {file} train scenes-tiny --workdir 'run dir'\n" in capsys.readouterr().err
     )
 
 
@@ -342,4 +342,4 @@ def test_help_names_the_way_to_go_on(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--help"])
     assert stop.value.code == 0
-    assert "goes on where the run stopped" in capsys.readouterr().out
+    assert "resumes the run where it stopped" in capsys.readouterr().out

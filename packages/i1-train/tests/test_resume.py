@@ -1,4 +1,4 @@
-"""Stopping a run, in any way, costs nothing: what goes on is bit for bit the uninterrupted run."""
+"""Stopping a run in any way costs nothing: the resumed run is bit for bit the uninterrupted one."""
 
 import random
 import shutil
@@ -30,7 +30,7 @@ def kill_after(owner, name, is_wanted):
 
 place, step = {place!r}, {step}
 if place == "step":
-    kill_after(Metrics, "add", lambda self, number, *rest: number == step)
+    kill_after(Metrics, "add", lambda self, number, *rest, **named: number == step)
 elif place == "copied":
     kill_after(checkpoints.Checkpoints, "begin", lambda self, number, *rest: number == step)
 elif place == "model":
@@ -41,10 +41,10 @@ elif place == "renamed":
     kill_after(checkpoints, "replace_folder", lambda source, target: target.name == str(step))
 else:
     add = Metrics.add
-    def starting(self, number, *rest):
+    def starting(self, number, *rest, **named):
         threading.Timer({seconds}, die).start()
         Metrics.add = add
-        add(self, number, *rest)
+        add(self, number, *rest, **named)
     Metrics.add = starting
 """
 IN_A_WRITE = ("copied", "model", "manifest", "renamed")
@@ -118,7 +118,7 @@ def test_killed_many_times(straight, tmp_path):
     runs.assert_same_run(straight, workdir)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_signals_save_before_leaving(straight, tmp_path, number):
     workdir = tmp_path / "run"
     process = runs.start(workdir, before=runs.SLOW, wait=False)
@@ -131,7 +131,7 @@ def test_signals_save_before_leaving(straight, tmp_path, number):
     _, err = process.communicate(timeout=300)
     assert process.returncode == 1
     assert f"{number.name} at step" in err
-    assert f"go on with: i1 train scenes-tiny --workdir {workdir} --set steps=12" in err
+    assert f"resume with: i1 train scenes-tiny --workdir {workdir} --set steps=12" in err
     assert "Traceback" not in err
     step = max(int(path.name) for path in (workdir / "checkpoints").iterdir())
     assert step <= len(runs.metrics(workdir)) < 12
@@ -164,14 +164,15 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(copy, straight, capsy
     assert runs.run(copy) == 12
     warning = capsys.readouterr().err
     assert f"warning: checkpoint {copy / 'checkpoints' / '12'} is damaged" in warning
-    assert "going on from step 10" in warning
+    assert "resuming from step 10" in warning
     assert warning.count("\n") == 1
     runs.assert_same_run(straight, copy)
     assert (copy / "checkpoints" / "12.damaged").is_dir()
 
 
 @pytest.mark.parametrize(
-    ("how", "message"), [("cut", "has .* bytes"), ("flip", "other content"), ("remove", "is missing")]
+    ("how", "message"),
+    [("cut", "has .* bytes"), ("flip", "differs from what was written"), ("remove", "is missing")],
 )
 def test_every_damage_is_seen(copy, how, message):
     folder = copy / "checkpoints" / "12"

@@ -7,7 +7,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from i1_hooks import ComponentConfig, UserError
+from i1_hooks import ComponentConfig, UserError, get_registry
+from i1_hooks.registry import noun
 from i1_hooks.returned import distribution_of, wrong_return
 from i1_hooks.text import one_line
 from i1_model.flow import FlowConfig
@@ -149,9 +150,11 @@ def _call(config: ComponentConfig, call: str, function: Callable[..., Any], *arg
     except Exception as error:  # a component's code may fail in any way
         if returned:  # the function itself succeeded, and jax cannot take what it returned
             return returned[0]
+        registered = get_registry().registered(type(config))
+        name = registered.component.name if registered else type(config).__qualname__
         raise UserError(
-            f"{config.kind}: {type(config).__name__} ({distribution_of(config)}): {call} fails for arrays of "
-            f"this recipe's shapes: {one_line(f'{type(error).__name__}: {error}')[:300]}"
+            f"{noun(config.kind)} {name!r} ({distribution_of(config)}): {call} fails for arrays of this "
+            f"recipe's shapes: {one_line(f'{type(error).__name__}: {error}')[:300]}"
         ) from error
 
 

@@ -9,14 +9,14 @@ from i1_hooks import Component, hookimpl
 def i1_commands() -> list[Component]:
     """Offers `i1 train` and `i1 report`."""
     return [
-        Component("train", "i1_train.cli:main", "train a recipe, or go on with it"),
-        Component("report", "i1_train.report.cli:main", "a run's curves and pictures as one HTML file"),
+        Component("train", "i1_train.cli:main", "train a recipe, or resume its run"),
+        Component("report", "i1_train.report.cli:main", "the curves and images of a run as one HTML file"),
     ]
 
 
 @hookimpl
 def i1_recipes() -> list[Component]:
-    """Offers the recipes of i1, of the controlled experiments, and those that need no download."""
+    """Offers the recipes of i1, of its controlled experiments, and those that need no download."""
     stages = [
         Component(
             f"i1-{size}b-{resolution}",
@@ -44,7 +44,7 @@ def i1_recipes() -> list[Component]:
         Component(
             "scenes",
             "i1_train.recipes.scenes:scenes",
-            "the embedded model: i1 in small, on procedural scenes",
+            "the embedded model: a small i1, trained on procedural scenes",
         ),
         Component(
             "scenes-words",
@@ -54,21 +54,27 @@ def i1_recipes() -> list[Component]:
         Component(
             "scenes-tiny",
             "i1_train.recipes.scenes:scenes_tiny",
-            "very small, for tests: milliseconds per step",
+            "a tiny i1 for tests; a step takes milliseconds",
         ),
         Component(
-            "folder", "i1_train.recipes.folder:folder", "a captioned image folder, at the size of `scenes`"
+            "folder",
+            "i1_train.recipes.folder:folder",
+            "a captioned image folder, at the size of `scenes`",
         ),
         Component(
             "finetune-lora",
             "i1_train.recipes.finetune:lora",
-            "LoRA on i1-3B with a captioned folder, for one GPU of 24 GB",
+            "LoRA on i1-3B with a captioned image folder, for one GPU of 24 GB",
         ),
-        Component("finetune-full", "i1_train.recipes.finetune:full", "the same, all of i1-3B trained"),
+        Component(
+            "finetune-full",
+            "i1_train.recipes.finetune:full",
+            "full fine-tuning of i1-3B with a captioned image folder",
+        ),
         Component(
             "scenes-lora",
             "i1_train.recipes.finetune:scenes_lora",
-            "LoRA on the embedded model, to try things out",
+            "LoRA on the embedded model, for a first try on a CPU",
         ),
     ]
 
@@ -97,14 +103,16 @@ def i1_optimizers() -> list[Component]:
 
 @hookimpl
 def i1_schedules() -> list[Component]:
-    """Offers constant, cosine and warm-up, stable, decay."""
+    """Offers the learning rate schedules."""
     return [
-        Component("constant", "i1_train.schedules:Constant", "one learning rate, as published"),
-        Component("warmup_cosine", "i1_train.schedules:WarmupCosine", "linear rise, half a cosine down"),
+        Component("constant", "i1_train.schedules:Constant", "a constant learning rate, as published"),
+        Component(
+            "warmup_cosine", "i1_train.schedules:WarmupCosine", "linear warm-up, then half a cosine down"
+        ),
         Component(
             "warmup_stable_decay",
             "i1_train.schedules:WarmupStableDecay",
-            "linear rise, constant, linear tail",
+            "linear warm-up, constant, linear decay",
         ),
         Component("warm_restart", "i1_train.schedules:WarmRestart", "one schedule, then another"),
     ]

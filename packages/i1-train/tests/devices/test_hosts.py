@@ -33,12 +33,12 @@ DIE = """
 import os, signal, time
 from i1_train.monitoring.metrics import Metrics
 add = Metrics.add
-def dying(self, step, *rest):
+def dying(self, step, *rest, **named):
     if step == 8:
         while not os.path.exists({checkpoint!r}):
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGKILL)
-    add(self, step, *rest)
+    add(self, step, *rest, **named)
 Metrics.add = dying
 """
 TOLERANCE = 1e-4

@@ -1,10 +1,13 @@
 """Signals as a request to stop."""
 
+import io
 import os
 import signal
+import sys
 
 import jax
-from i1_train.process.signals import StopRequest
+import pytest
+from i1_train.process.signals import StopRequest, survive_closed_output
 from jax.experimental import multihost_utils
 
 
@@ -35,3 +38,53 @@ def test_on_several_hosts_ctrl_c_asks_all(monkeypatch):
         handler(signal.SIGINT, None)
         assert signal.getsignal(signal.SIGINT) is not handler
     assert sent == [(os.getpid(), signal.SIGTERM)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_every_signal_that_ends_a_process_asks_to_stop(number):
+    with StopRequest() as stop:
+        os.kill(os.getpid(), number)
+        assert stop.at(1) == number.name
+
+
+def test_a_signal_that_is_ignored_stays_ignored():
+    usual = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as under nohup
+    try:
+        with StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert stop.at(1) is None
+    finally:
+        signal.signal(signal.SIGHUP, usual)
+
+
+def test_a_closed_pipe_is_told_once_and_the_rest_is_discarded():
+    told = []
+    read, write = os.pipe()
+    usual = sys.stdout
+    with os.fdopen(write, "w") as stream:
+        sys.stdout = stream
+        try:
+            with survive_closed_output(lambda: told.append("closed")):
+                print("first", flush=True)
+                assert os.read(read, 100) == b"first\n"
+                os.close(read)
+                for _ in range(3):
+                    print("later", flush=True)
+                assert sys.stdout.encoding == stream.encoding
+            assert sys.stdout is stream
+        finally:
+            sys.stdout = usual
+    assert told == ["closed"]
+
+
+def test_an_error_of_another_kind_is_not_hidden():
+    class Full(io.StringIO):
+        def write(self, text):
+            raise OSError(28, "No space left on device")
+
+    usual, sys.stdout = sys.stdout, Full()
+    try:
+        with survive_closed_output(list), pytest.raises(OSError, match="No space left"):
+            print("x")
+    finally:
+        sys.stdout = usual

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 import sys
+import tempfile
 import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +19,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 from i1_hooks import UserError
+from i1_hooks.text import one_line
 from i1_model.checkpoints.workdir import CHECKPOINTS, checkpoint_steps
 
 from i1_train.checkpoints.checkpointing import Checkpointing
@@ -71,6 +75,7 @@ class Checkpoints:
         self.workdir = workdir
         self.folder = workdir / CHECKPOINTS
         self._config = config
+        self._link: Path | None = None
         self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self._complete: list[Path] = []
@@ -109,7 +114,7 @@ class Checkpoints:
             state = copy_for_background_read(state)
             if self._orbax is None:
                 self._orbax = ocp.AsyncCheckpointer(ocp.StandardCheckpointHandler(), ORBAX_SECONDS)
-            self._orbax.save((temporary / STATE).absolute(), args=ocp.args.StandardSave(state))
+            self._orbax.save(self._for_orbax(temporary / STATE), args=ocp.args.StandardSave(state))
         except (OSError, ValueError) as error:
             raise self._failed(step, error) from error
         record = {"format": FORMAT, "format_version": FORMAT_VERSION, **record}
@@ -159,7 +164,8 @@ class Checkpoints:
         except UserError as failure:
             if error is None:
                 raise
-            print(f"i1: warning: {failure}", file=sys.stderr)  # what ended the run is reported after it
+            # only a warning, since what ended the run is reported after it
+            print(f"i1: warning: {one_line(failure)}", file=sys.stderr)
         if self._orbax is not None:
             self._orbax.close()
 
@@ -278,13 +284,26 @@ class Checkpoints:
                 f"{FORMAT_VERSION}; resume with the version that wrote it"
             )
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            state = checkpointer.restore((folder / STATE).absolute(), args=ocp.args.StandardRestore(template))
+            arguments = ocp.args.StandardRestore(template)
+            state = checkpointer.restore(self._for_orbax(folder / STATE), args=arguments)
         return state, record
 
     def shapes(self, step: int) -> Any:
         """Returns the stored shapes of a checkpoint's state, as nested dicts."""
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
-            return checkpointer.metadata((self.path(step) / STATE).absolute()).item_metadata.tree
+            return checkpointer.metadata(self._for_orbax(self.path(step) / STATE)).item_metadata.tree
+
+    def _for_orbax(self, path: Path) -> Path:
+        """Returns a path that orbax can open; as it needs UTF-8, a link stands for any other folder."""
+        try:
+            os.fspath(path.absolute()).encode()
+        except UnicodeEncodeError:
+            if self._link is None:
+                self._link = Path(tempfile.mkdtemp(prefix="i1-"))
+                weakref.finalize(self, shutil.rmtree, self._link, ignore_errors=True)
+                (self._link / CHECKPOINTS).symlink_to(self.folder.absolute())
+            return self._link / CHECKPOINTS / path.relative_to(self.folder)
+        return path.absolute()
 
 
 def _damage(folder: Path) -> str:

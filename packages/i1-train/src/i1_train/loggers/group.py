@@ -31,8 +31,14 @@ class LoggerGroup(Logger):
 
     def __init__(self, configs: Sequence[LoggerConfig], workdir: Path, step: int) -> None:
         self._record = Jsonl().build(workdir, step)
-        others = [config for config in configs if config != Jsonl()]
-        self._others = [(_name(config), _open(config, workdir, step)) for config in others]
+        self._others: list[tuple[str, Logger]] = []
+        try:
+            for config in configs:
+                if config != Jsonl():
+                    self._others.append((_name(config), _open(config, workdir, step)))
+        except UserError:
+            self.close()
+            raise
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         """Logs a step."""

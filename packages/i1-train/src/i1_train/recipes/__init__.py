@@ -1,4 +1,4 @@
-"""Recipes: functions that return one complete training configuration."""
+"""Recipes: functions that return a complete training configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The baselines of the controlled experiments: the three backbones of the 1B size, 500,000 steps at 256."""
+"""The baselines of the controlled experiments: three backbones of the 1B size, 500,000 steps at 256."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH, NUM_HEADS = 1152, 16
 
 
 def baseline(name: str, backbone: PatchTransformerConfig) -> TrainConfig:
-    """Returns the baseline with a backbone: an MLP adapter, and blocks modulated by time."""
+    """Returns the baseline with a backbone: an MLP adapter, and blocks modulated by the time."""
     recipe = stage("i1-1B", 256)
     return dataclasses.replace(
         recipe,
@@ -30,15 +30,15 @@ def baseline(name: str, backbone: PatchTransformerConfig) -> TrainConfig:
 
 
 def cross() -> TrainConfig:
-    """Image tokens that read the text by cross-attention."""
+    """Image tokens attend to the text by cross-attention."""
     return baseline("baseline-cross", CrossAttention(hidden_width=WIDTH, num_heads=NUM_HEADS, adaln="time"))
 
 
 def single() -> TrainConfig:
-    """Image and text tokens that share all weights."""
+    """Image and text tokens share all parameters."""
     return baseline("baseline-single", SingleStream(hidden_width=WIDTH, num_heads=NUM_HEADS, adaln="time"))
 
 
 def dual() -> TrainConfig:
-    """Two streams with joint attention."""
+    """Two streams for image and text, with joint attention."""
     return baseline("baseline-dual", DualStream(hidden_width=WIDTH, num_heads=NUM_HEADS, adaln="time"))

@@ -1,4 +1,4 @@
-"""Recipes that fine-tune trained weights on a captioned folder."""
+"""Recipes that fine-tune trained weights on a captioned image folder."""
 
 from __future__ import annotations
 
@@ -20,15 +20,14 @@ from i1_train.schedules import WarmupStableDecay
 
 
 def lora() -> TrainConfig:
-    """LoRA on i1-3B at about 1024 x 1024 pixels, made for one GPU of 24 GB.
+    """LoRA on i1-3B at about 1024 x 1024 pixels, for one GPU of 24 GB.
 
-    `--init-from D` names the weights (a model folder or a released checkpoint), `--set
-    data.sources.0.root=D` the pictures; the frozen parts are read from `--set model.text_encoders.0.path=D`
+    `--init-from D` names the weights (a model folder or a released checkpoint), and `--set
+    data.sources.0.root=D` the images. The frozen encoders are read from `--set model.text_encoders.0.path=D`
     and `--set model.autoencoder.path=D`.
 
-    One picture at a time passes through autoencoder and network, whose blocks are recomputed in the backward
-    pass, and the frozen matrices are bfloat16; `--set lora.quantization=int8` or `nf4` makes them smaller
-    still.
+    Autoencoder and network process one image at a time, the blocks are recomputed in the backward pass, and
+    the frozen matrices are bfloat16; `--set lora.quantization=int8` or `nf4` makes them smaller still.
     """
     model = model_config(
         "i1-3B",
@@ -55,7 +54,7 @@ def lora() -> TrainConfig:
 
 
 def full() -> TrainConfig:
-    """The same with every weight trained, for a machine that holds them with their moments and average."""
+    """Full fine-tuning of i1-3B, for machines that hold its parameters with their moments and average."""
     small = lora()
     return dataclasses.replace(
         small,
@@ -75,9 +74,9 @@ def _schedule(lr: float) -> WarmupStableDecay:
 
 
 def scenes_lora() -> TrainConfig:
-    """LoRA on the embedded model, for pictures of about 64 x 64 pixels, on a CPU.
+    """LoRA on the embedded model with images of about 64 x 64 pixels, on a CPU.
 
-    Half the learning rate does not learn the new colour of `examples/finetune.py` in as many steps.
+    With half the learning rate, as many steps do not learn the new colour of `examples/finetune.py`.
     """
     pretrained = scenes()
     return dataclasses.replace(

@@ -13,7 +13,7 @@ from i1_train.schedules import WarmupStableDecay
 
 
 def folder() -> TrainConfig:
-    """A model of the size of `scenes` on your own images: `--set data.sources.0.root=FOLDER`."""
+    """A model of the size of `scenes`, on your own images: `--set data.sources.0.root=FOLDER`."""
     return dataclasses.replace(
         scenes(),
         recipe="folder",

@@ -1,4 +1,4 @@
-"""The recipes of i1: two sizes in three stages of resolution."""
+"""The recipes of i1: two sizes, each in three stages of rising resolution."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from i1_train.schedules import Constant
 
 YFCC = "yfcc"
 LARGE = ("flux-reason", "textatlas", "gpt-edit", "midjourney-v6", "redcaps")
-"""Sets with enough images of 1024 pixels."""
+"""Image sets with enough images of 1024 pixels."""
 OTHERS = ("imagenet-22k", "renderedtext", "pexels", "places", "megalith")
 SETS = {256: (YFCC, *LARGE, *OTHERS), 512: (*LARGE, *OTHERS), 1024: LARGE}
-"""Image sets by stage, visited equally often."""
+"""Image sets of each stage, visited equally often."""
 STEPS = {256: 2_000_000, 512: 2_500_000, 1024: 2_800_000}
-"""Steps at the end of a stage, over all stages."""
+"""Number of steps at the end of each stage, counted over all stages."""
 BATCH_SIZE = {256: 512, 512: 512, 1024: 128}
 MAX_RECORDS = {256: 0, 512: 1_000_000, 1024: 1_000_000}
-"""Images that are used of every set, 0 for all."""
+"""Number of images used of every set, 0 for all."""
 ROOT = "data"
 
 
 def stage(size: str, resolution: int) -> TrainConfig:
-    """Returns one stage of a named size.
+    """Returns one stage of a size.
 
-    The weights of text encoder and autoencoder and the image sets are read from folders:
+    The weights of text encoder and autoencoder, and the image sets, are read from folders:
     `--set model.text_encoders.0.path=D`, `--set model.autoencoder.path=D`, `--set data.sources.0.root=D`.
 
     Args:

@@ -1,4 +1,4 @@
-"""The recipes of the embedded model: i1 in small, on procedural scenes."""
+"""The recipes of the embedded model: a small i1, trained on procedural scenes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PREVIEW_PROMPTS = (
 
 
 def scenes() -> TrainConfig:
-    """I1 in small: dual stream, long skips, transformer adapter, no AdaLN, sandwich norms, x-prediction."""
+    """A small i1: dual stream, long skips, transformer adapter, no AdaLN, sandwich norms, x-prediction."""
     return TrainConfig(
         recipe="scenes",
         model=ModelConfig(
@@ -65,9 +65,9 @@ def scenes() -> TrainConfig:
 
 
 def scenes_words() -> TrainConfig:
-    """The second stage of the embedded model: a third of the pictures are words, and times reach the data.
+    """The second stage of the embedded model: a third of the images are words, and times reach the data.
 
-    It starts from the averaged weights of `scenes` and multiplies in bfloat16.
+    It starts from the averaged weights of `scenes`, and computes in bfloat16.
     """
     first = scenes()
     return dataclasses.replace(
@@ -88,9 +88,9 @@ def scenes_words() -> TrainConfig:
 
 
 def scenes_tiny() -> TrainConfig:
-    """The same in very small, for tests: a step takes milliseconds, and nothing is learnt to speak of.
+    """A tiny version of `scenes` for tests: a step takes milliseconds, and the model learns next to nothing.
 
-    Its times are spread wider, so that a few steps reach every part of them.
+    Its time law is wider, so that a few steps cover all times.
     """
     full = scenes()
     return dataclasses.replace(

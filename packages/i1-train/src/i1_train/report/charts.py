@@ -16,14 +16,15 @@ COLOURS = ("#2a78d6", "#d97706", "#16935a", "#c2417c", "#7c5cd6", "#6b7280")
 
 
 def line_chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
-    """Returns a chart: the means of every line, and for a single line its spread too.
+    """Returns a chart of the means of every line, and of its spread if there is only one.
 
-    The vertical axis holds all means and a usual spread, so that a rare value does not flatten the rest: the
-    spread is cut at its ends. It is logarithmic when it begins above 0 and ends at more than 20 times that.
+    The vertical axis covers all means and a typical spread, at whose ends a larger spread is cut off, so that
+    a rare value does not flatten the chart. It is logarithmic if it starts above 0 and ends above 20 times
+    that.
 
     Args:
-        title: above it.
-        lines: points by label, at least one.
+        title: title of the chart.
+        lines: points by label, at least one line.
     """
     alone = len(lines) == 1
     bottom, top = _range(lines, alone)
@@ -63,7 +64,7 @@ def line_chart(title: str, lines: Mapping[str, Sequence[Point]]) -> str:
 
 
 def _range(lines: Mapping[str, Sequence[Point]], alone: bool) -> tuple[float, float]:
-    """Returns the ends of the vertical axis."""
+    """Returns both ends of the vertical axis."""
     points = [point for line in lines.values() for point in line]
     means = [point.mean for point in points]
     if not alone:
@@ -73,7 +74,7 @@ def _range(lines: Mapping[str, Sequence[Point]], alone: bool) -> tuple[float, fl
 
 
 def _short(step: float) -> str:
-    """Returns a number of steps in few letters, such as 250k."""
+    """Returns a number of steps in short form, such as 250k."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if step >= 10 * size or (step >= size and step % (size / 10) == 0):
             return f"{step / size:g}{letter}"
@@ -89,7 +90,7 @@ def _legend(lines: Mapping[str, Sequence[Point]]) -> str:
 
 
 def _scale(low: float, high: float, start: float, end: float, logarithmic: bool):
-    """Returns the function from values to pixels: [low, high] to [start, end], others to the nearer end."""
+    """Returns the function that maps [low, high] to pixels [start, end], and clips values outside."""
 
     def to_line(value: float) -> float:
         return math.log10(value) if logarithmic else value

@@ -8,14 +8,14 @@ from i1_hooks import CommandParser
 
 
 def main(argv: Sequence[str]) -> int:
-    """Writes the report of a run, also while it is going on, and prints where it is.
+    """Writes the report of a run, which may still be running, and prints the path of the report.
 
     Raises:
         UserError: for a folder that holds no run, or cannot be written.
     """
     parser = CommandParser(
         prog="i1 report",
-        description="Write WORKDIR/report.html: curves, pictures, plugins and recipe of a run in one file.",
+        description="Write WORKDIR/report.html: curves, images, plugins and recipe of a run in one file.",
     )
     parser.add_argument("workdir", metavar="WORKDIR", help="folder of a run")
     arguments = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""The metrics of a run, thinned out to what a chart can show."""
+"""The metrics of a run, reduced to as many points as a chart can show."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NUM_POINTS = 300
 
 @dataclass
 class Point:
-    """Some neighbouring steps of one metric.
+    """A few successive steps of one metric.
 
     Attributes:
-        step: the last of them.
-        count: how many.
+        step: number of the last step.
+        count: number of steps.
         total: sum of the values.
         low: smallest value.
-        high: largest.
+        high: largest value.
     """
 
     step: int
@@ -32,11 +32,11 @@ class Point:
 
     @property
     def mean(self) -> float:
-        """Mean value."""
+        """Mean of the values."""
         return self.total / self.count
 
     def add(self, step: int, value: float) -> None:
-        """Takes a value."""
+        """Adds the value of a step."""
         self.step, self.count, self.total = step, self.count + 1, self.total + value
         self.low, self.high = min(self.low, value), max(self.high, value)
 
@@ -45,7 +45,7 @@ Series = dict[str, list[Point]]
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yields the objects of a file of JSON lines; a line that is being written or damaged is left out."""
+    """Yields the objects of a file of JSON lines, without incomplete and damaged lines."""
     if path.is_file():
         with path.open("rb") as file:
             for line in file:
@@ -60,7 +60,7 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
 def read_series(path: Path, num_points: int = NUM_POINTS) -> Series:
     """Returns every metric of a `metrics.jsonl` as at most `num_points` points.
 
-    One pass, with memory that does not grow with the file.
+    It reads the file once, with memory that does not grow with the file.
     """
     total = _last_step(path)
     series: dict[str, dict[int, Point]] = {}
@@ -73,7 +73,7 @@ def read_series(path: Path, num_points: int = NUM_POINTS) -> Series:
 
 
 def _last_step(path: Path) -> int:
-    """Returns the step of the last whole line, 0 without one."""
+    """Returns the step of the last complete line, 0 without one."""
     if not path.is_file():
         return 0
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""The page: curves, pictures, bad steps, plugins and recipe of a run in one HTML file."""
+"""The report: curves, images, bad steps, plugins and recipe of a run in one HTML file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from i1_hooks import UserError
-from i1_model.checkpoints.workdir import steps_in
+from i1_hooks.files import read_json, write_atomically
+from i1_model.checkpoints.workdir import CHECKPOINTS, checkpoint_steps
 
 from i1_train.report.charts import line_chart
 from i1_train.report.history import NUM_POINTS, Series, read_lines, read_series
@@ -29,13 +30,13 @@ CHARTS = (
     ("Distance of the average", ("ema/drift",)),
     ("Learning rate", ("learning_rate",)),
     ("Images per second", ("images_per_second",)),
-    ("Waiting for data, part of a step", ("data_wait",)),
+    ("Waiting for data, fraction of a step", ("data_wait",)),
     ("Model FLOP utilisation", ("utilisation",)),
     ("Largest memory, GiB", ("memory/",)),
     ("Bad steps", ("guard/",)),
 )
-"""Title and metrics of every chart; a name that ends in `/` or `_` stands for all that begin with it."""
-NOTE = f"""A long run is drawn as {NUM_POINTS} points: a line shows means of neighbouring steps, a band
+"""Title and metrics of every chart; a name that ends in `/` or `_` stands for all that start with it."""
+NOTE = f"""A long run is drawn as {NUM_POINTS} points: the line is the mean of successive steps, the band
 reaches from the smallest to the largest of them, and the number below a chart is the last mean."""
 STYLE = """
 :root { color-scheme: light dark; --text: #1c2430; --faint: #667085; --line: #d5dae1; --back: #fff; }
@@ -62,33 +63,23 @@ pre { overflow-x: auto; font-size: 12px; }
 
 
 def write_report(workdir: Path) -> Path:
-    """Writes `report.html` of a workdir, also of a run that is going on.
+    """Writes `report.html` of a workdir, whose run may still be running.
 
     Returns:
-        The file; it holds everything it shows.
+        The path of the file, which needs no other file.
 
     Raises:
         UserError: for a folder that holds no run, or cannot be written.
     """
     config_file = workdir / "config.json"
-    try:
-        config = json.loads(config_file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{workdir} holds no run: {config_file.name} is missing; name a workdir") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {config_file}: {error}") from error
-    file = workdir / REPORT
-    temporary = workdir / f".{REPORT}.saving"
-    try:
-        temporary.write_text(make_page(workdir, config), encoding="utf-8")
-        temporary.replace(file)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror}") from error
-    return file
+    if not config_file.is_file():
+        raise UserError(f"{workdir} holds no run: {config_file.name} is missing; name a workdir")
+    config = read_json(config_file)
+    return write_atomically(workdir / REPORT, make_page(workdir, config))
 
 
 def make_page(workdir: Path, config: dict[str, Any]) -> str:
-    """Returns the page as HTML."""
+    """Returns the report as HTML."""
     series = read_series(workdir / "metrics.jsonl")
     losses = series.get("loss", [])
     step = losses[-1].step if losses else 0
@@ -106,7 +97,7 @@ def make_page(workdir: Path, config: dict[str, Any]) -> str:
         *_section("Curves by step", "charts", _charts(series), NOTE),
         *_section("Pictures", "pictures", _pictures(workdir / "samples")),
         *_bad_steps(workdir),
-        *_versions(workdir / "checkpoints"),
+        *_versions(workdir),
         "<h2>Recipe</h2><details><summary>every field as JSON</summary>"
         f"<pre>{html.escape(json.dumps(config, indent=2))}</pre></details>",
     ]
@@ -180,8 +171,9 @@ def _bad_steps(workdir: Path) -> list[str]:
     return [f"<h2>Bad steps</h2><table>{head}{lines}</table>"]
 
 
-def _versions(checkpoints: Path) -> list[str]:
-    records = [checkpoints / str(step) / "run.json" for step in reversed(steps_in(checkpoints))]
+def _versions(workdir: Path) -> list[str]:
+    folder = workdir / CHECKPOINTS
+    records = [folder / str(step) / "run.json" for step in reversed(checkpoint_steps(workdir))]
     record = next((json.loads(file.read_text(encoding="utf-8")) for file in records if file.is_file()), {})
     lines = "".join(
         f"<tr><td>{html.escape(name)}</td><td>{html.escape(version)}</td></tr>"
