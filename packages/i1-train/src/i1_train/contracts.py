@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from i1_hooks import ComponentConfig, UserError, get_registry
-from i1_hooks.registry import noun
+from i1_hooks.records import noun
 from i1_hooks.returned import distribution_of, wrong_return
 from i1_hooks.text import one_line
 from i1_model.flow import FlowConfig
