@@ -69,15 +69,15 @@ def test_a_closed_output_saves_and_stops(tmp_path, closed):
     settings = [flag for setting in (*runs.SETTINGS, "log_every=1") for flag in ("--set", setting)]
     command = [sys.executable, "-c", CLOSED, "train", "scenes-tiny", "--workdir", str(workdir), *settings]
     errors = subprocess.PIPE if closed == "stdout" else subprocess.STDOUT
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=os.environ)
-    process.stdout.readline()
-    process.stdout.readline()
-    process.stdout.close()  # as `| head -2` does
-    err = process.stderr.read().decode() if process.stderr else ""
-    assert process.wait(300) == 1
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=os.environ) as process:
+        process.stdout.readline()
+        process.stdout.readline()
+        process.stdout.close()  # as `| head -2` does
+        err = process.stderr.read().decode() if process.stderr else ""
+    assert process.returncode == 1
     assert "Traceback" not in err
     assert "Exception ignored" not in err
-    if process.stderr:
+    if closed == "stdout":
         assert "i1: closed output at step" in err
         assert "resume with: i1 train scenes-tiny" in err
     (step,) = (int(path.name) for path in (workdir / "checkpoints").iterdir())

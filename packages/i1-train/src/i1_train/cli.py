@@ -189,8 +189,8 @@ def run(config: TrainConfig, workdir: Path, command: Sequence[str], profile: int
     import jax
     from i1_hooks.text import one_line
     from i1_model.ops.compilation_cache import enable_compilation_cache
+    from i1_model.ops.devices import find_devices
 
-    from i1_train.devices.available import find_devices
     from i1_train.loop import train
     from i1_train.monitoring.bad_steps import BadStepError
     from i1_train.process.host_memory import keep_host_memory

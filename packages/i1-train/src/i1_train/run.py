@@ -17,6 +17,7 @@ from i1_hooks import UserError, override, to_dict
 from i1_hooks.config import check_round_trip
 from i1_hooks.text import one_line
 from i1_model.checkpoints.workdir import MODEL
+from i1_model.ops.devices import find_devices
 
 from i1_train.callbacks import notify
 from i1_train.checkpoints.manager import SCORE, Checkpoints
@@ -26,7 +27,6 @@ from i1_train.checkpoints.warm_start import next_stage
 from i1_train.checkpoints.weights import read_weights, with_weights
 from i1_train.config import FromStage, TrainConfig
 from i1_train.devices.agreement import check_same_on_all_hosts, fail_together
-from i1_train.devices.available import find_devices
 from i1_train.devices.machines import MachineMesh
 from i1_train.devices.placement import Placement, find_machine, make_placement
 from i1_train.evaluation import Evaluation, make_evaluation
