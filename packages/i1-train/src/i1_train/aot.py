@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
@@ -12,17 +12,19 @@ from i1_model.compiled.report import compile_report
 from i1_model.compiled.topology import topology_devices
 from i1_model.ops.chips import find_chip
 from i1_model.ops.target import target_platform
+from jaxtyping import PyTree
 
 from i1_train.config import TrainConfig
 from i1_train.devices.placement import find_machine, make_placement
 from i1_train.parts import Parts, build_parts
+from i1_train.state import Constants
 from i1_train.step import make_step, state_shapes
 
 PROBE = "a"
 """A prompt; the tokens of every prompt have the same shapes."""
 
 
-def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) -> dict[str, Any]:
+def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) -> dict[str, object]:
     """Compiles a recipe's training step for a TPU topology and returns a report; nothing is read or run.
 
     Args:
@@ -39,8 +41,8 @@ def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) ->
     machine = find_machine(config.hardware, devices, config.batch_size, config.grad_accumulation)
     config = override(config, machine.settings)
     parts = build_parts(config, abstract=True)
-    constants = jax.eval_shape(lambda: jax.random.key(config.seed))
-    frozen = {**parts.constants(config.seed), "key": constants}
+    key = jax.eval_shape(lambda: jax.random.key(config.seed))
+    frozen = cast("Constants", {**parts.constants(config.seed), "key": key})
     placement = make_placement(
         machine,
         devices,
@@ -54,7 +56,7 @@ def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) ->
     if cached:
         batch = cached_shapes(config)
         none = {"text": (None,) * len(parts.text_encoders), "autoencoder": None}
-        frozen = {**frozen, **none}
+        frozen = cast("Constants", {**frozen, **none})
         placement = dataclasses.replace(placement, constants={**placement.constants, **none})
     arguments = (state_shapes(parts), jax.tree.map(_shape, frozen), batch)
     with target_platform("tpu", chip.name):
@@ -72,7 +74,7 @@ def compile_step(config: TrainConfig, topology: str, *, cached: bool = False) ->
     }
 
 
-def batch_shapes(config: TrainConfig, parts: Parts) -> dict[str, Any]:
+def batch_shapes(config: TrainConfig, parts: Parts) -> dict[str, PyTree]:
     """Returns the shapes of a batch of images and tokens."""
     batch, resolution = config.batch_size, config.model.resolution
     return {
@@ -83,7 +85,7 @@ def batch_shapes(config: TrainConfig, parts: Parts) -> dict[str, Any]:
     }
 
 
-def cached_shapes(config: TrainConfig) -> dict[str, Any]:
+def cached_shapes(config: TrainConfig) -> dict[str, PyTree]:
     """Returns the shapes of a batch of cached latents and embeddings."""
     batch = config.batch_size
     return {
@@ -98,5 +100,5 @@ def cached_shapes(config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _shape(leaf: Any) -> jax.ShapeDtypeStruct:
+def _shape(leaf: jax.Array) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from i1_hooks import UserError
 
 
-def require_at_least(least: int, config: Any, names: Iterable[str], prefix: str = "") -> None:
+def require_at_least(least: int, config: object, names: Iterable[str], prefix: str = "") -> None:
     """Checks that fields are at least a number.
 
     Raises:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from i1_data.config import DataConfig
 from i1_hooks import UserError
@@ -26,7 +25,7 @@ from i1_train.optimizers.base import OptimizerConfig
 from i1_train.parameters import POSITIONS
 from i1_train.schedules import Constant, ScheduleConfig
 
-MAY_CHANGE: Mapping[str, Any] = {"may_change_on_resume": True}
+MAY_CHANGE: Mapping[str, object] = {"may_change_on_resume": True}
 """Metadata of a field that may differ when a run is resumed, together with everything inside it.
 
 Such a field decides how long the run is, where it runs and what is written down. It does not decide what a

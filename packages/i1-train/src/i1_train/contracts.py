@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import optax
 from i1_hooks import ComponentConfig, UserError, get_registry
 from i1_hooks.records import noun
 from i1_hooks.returned import distribution_of, wrong_return
@@ -17,6 +18,7 @@ from i1_train.objectives import Example, ObjectiveConfig
 from i1_train.optimizers.base import OptimizerConfig
 from i1_train.parameters import Params
 from i1_train.schedules import Schedule, ScheduleConfig
+from i1_train.state import ShapesByPath
 from i1_train.update import Update
 
 FLOAT32 = jnp.dtype("float32")
@@ -89,7 +91,7 @@ def check_schedule(config: ScheduleConfig, schedule: Schedule) -> None:
     _expect(config, "the function of build(...)", rate, ())
 
 
-def check_update(config: OptimizerConfig, update: Update, shapes: Mapping[str, Any]) -> None:
+def check_update(config: OptimizerConfig, update: Update, shapes: ShapesByPath) -> None:
     """Checks that an optimizer returns updates like the parameters, and keeps the structure of its state.
 
     Args:
@@ -103,7 +105,7 @@ def check_update(config: OptimizerConfig, update: Update, shapes: Mapping[str, A
     trained: Any = {path: shapes[path] for path in update.trained}
     state = _call(config, "init(parameters)", update.optimizer.init, trained)
 
-    def apply(grads: Params, state: Any, params: Params) -> Any:
+    def apply(grads: Params, state: optax.OptState, params: Params) -> object:
         with jax.numpy_dtype_promotion("standard"):
             return update.optimizer.update(grads, state, params)
 
@@ -118,7 +120,7 @@ def check_update(config: OptimizerConfig, update: Update, shapes: Mapping[str, A
         raise wrong_return(config, "update(...)", new_state, "a state of the structure that init gave")
 
 
-def _check_example(config: ComponentConfig, call: str, got: Any, shape: tuple[int, ...]) -> Example:
+def _check_example(config: ComponentConfig, call: str, got: object, shape: tuple[int, ...]) -> Example:
     names = list(Example.__annotations__)
     if not isinstance(got, Mapping) or any(name not in got for name in names):
         raise wrong_return(config, call, got, f"a dict of {', '.join(names)}")
@@ -128,17 +130,19 @@ def _check_example(config: ComponentConfig, call: str, got: Any, shape: tuple[in
     return got  # pyright: ignore[reportReturnType]
 
 
-def _expect(config: ComponentConfig, call: str, got: Any, shape: tuple[int, ...], meaning: str = "") -> None:
+def _expect(
+    config: ComponentConfig, call: str, got: object, shape: tuple[int, ...], meaning: str = ""
+) -> None:
     if getattr(got, "shape", None) != shape or getattr(got, "dtype", None) != FLOAT32:
         expected = f"float32 {shape}" + (f", {meaning}" if meaning else "")
         raise wrong_return(config, call, got, expected)
 
 
-def _call(config: ComponentConfig, call: str, function: Callable[..., Any], *arguments: Any) -> Any:
+def _call(config: ComponentConfig, call: str, function: Callable[..., Any], *arguments: object) -> Any:
     """Returns the shapes of what a component's function returns; what is no array comes back as it is."""
-    returned: list[Any] = []
+    returned: list[object] = []
 
-    def traced(*arguments: Any) -> Any:
+    def traced(*arguments: object) -> object:
         value = function(*arguments)
         returned[:] = [value]
         return value
@@ -158,7 +162,7 @@ def _call(config: ComponentConfig, call: str, function: Callable[..., Any], *arg
         ) from error
 
 
-def _signature(leaf: Any) -> tuple[tuple[int, ...], str]:
+def _signature(leaf: jax.ShapeDtypeStruct) -> tuple[tuple[int, ...], str]:
     return tuple(leaf.shape), str(leaf.dtype)
 
 
@@ -166,5 +170,5 @@ def _float32(*shape: int) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.float32)
 
 
-def _key() -> Any:
+def _key() -> jax.ShapeDtypeStruct:
     return jax.eval_shape(lambda: jax.random.key(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from i1_train.devices.placement import Placement
 from i1_train.monitoring.measures import HELD_OUT
 from i1_train.parameters import Params
 from i1_train.parts import Parts
-from i1_train.state import Batch, Constants, State, StepMetrics
+from i1_train.state import Batch, Constants, HostBatch, State, StepMetrics
 from i1_train.step import encode_captions, encode_images
 
 SEED = 2**31 - 1
@@ -80,7 +80,7 @@ def make_evaluation(config: TrainConfig, parts: Parts, placement: Placement) -> 
     return evaluate
 
 
-def read_batches(config: TrainConfig, parts: Parts, rows: Sequence[int]) -> list[dict[str, Any]]:
+def read_batches(config: TrainConfig, parts: Parts, rows: Sequence[int]) -> list[HostBatch]:
     """Reads these rows of every batch of held-out images into memory."""
     data = DataConfig(
         sources=config.held_out.sources,
@@ -96,6 +96,9 @@ def read_batches(config: TrainConfig, parts: Parts, rows: Sequence[int]) -> list
         rows=rows,
     )
     try:
-        return [next(batches) for _ in range(-(-config.held_out.num_images // config.batch_size))]
+        return [
+            cast("HostBatch", next(batches))
+            for _ in range(-(-config.held_out.num_images // config.batch_size))
+        ]
     finally:
         batches.close()

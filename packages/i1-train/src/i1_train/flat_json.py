@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 
-def differences(old: Any, new: Any) -> dict[str, str]:
+def differences(old: object, new: object) -> dict[str, str]:
     """Returns the paths at which JSON data differs, each with a text `path: old -> new`."""
     before, after = flatten_json(old), flatten_json(new)
     return {
@@ -16,14 +15,14 @@ def differences(old: Any, new: Any) -> dict[str, str]:
     }
 
 
-def flatten_json(data: Any, path: str = "") -> dict[str, Any]:
+def flatten_json(data: object, path: str = "") -> dict[str, object]:
     """Returns the values inside nested dicts and lists by path, with names and indices joined by dots."""
     children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
-    flat: dict[str, Any] = {} if children else {path: data}
+    flat: dict[str, object] = {} if children else {path: data}
     for name, child in children:
         flat.update(flatten_json(child, f"{path}.{name}" if path else str(name)))
     return flat
 
 
-def _show(flat: dict[str, Any], path: str) -> str:
+def _show(flat: dict[str, object], path: str) -> str:
     return json.dumps(flat[path]) if path in flat else "absent"

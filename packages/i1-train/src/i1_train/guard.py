@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +80,6 @@ def guard_step(guard: Guard, old: State, new: State, metrics: StepMetrics) -> tu
 
 def _choose(skip: jax.Array, old: State, new: State) -> State:
     """Returns the old arrays where `skip` holds, else the new ones, without the step count."""
-    kept: dict[str, Any] = {name: value for name, value in new.items() if name != "step"}
-    before: Any = {name: dict(old)[name] for name in kept}
-    chosen: Any = jax.tree.map(lambda was, now: jnp.where(skip, was, now), before, kept)
-    return cast("State", chosen)
+    kept = {name: value for name, value in new.items() if name != "step"}
+    before = {name: value for name, value in old.items() if name in kept}
+    return cast("State", jax.tree.map(lambda was, now: jnp.where(skip, was, now), before, kept))

@@ -71,7 +71,7 @@ def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) 
 
 
 def write_model(
-    folder: Path, config: TrainConfig, network: Network, params: Params, metadata: Mapping[str, Any]
+    folder: Path, config: TrainConfig, network: Network, params: Params, metadata: Mapping[str, object]
 ) -> None:
     """Writes the model folder of a checkpoint: the whole model, or its LoRA alone.
 

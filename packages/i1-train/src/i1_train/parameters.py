@@ -6,7 +6,6 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import jax
 import numpy as np
@@ -39,7 +38,7 @@ class ParameterInfo:
         return all(re.fullmatch(pattern, name) for name in self.names)
 
 
-def describe_parameters(params: Mapping[str, Any]) -> dict[str, ParameterInfo]:
+def describe_parameters(params: Mapping[str, jax.Array | jax.ShapeDtypeStruct]) -> dict[str, ParameterInfo]:
     """Returns what each array is, by path.
 
     Args:

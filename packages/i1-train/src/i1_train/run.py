@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import jax
 import numpy as np
@@ -20,7 +20,7 @@ from i1_model.checkpoints.workdir import MODEL
 from i1_model.ops.devices import find_devices
 
 from i1_train.callbacks import notify
-from i1_train.checkpoints.manager import SCORE, Checkpoints
+from i1_train.checkpoints.manager import Checkpoints, RunRecord
 from i1_train.checkpoints.provenance import installed_versions, warn_of_other_versions
 from i1_train.checkpoints.snapshot import copy_to_first_host
 from i1_train.checkpoints.warm_start import next_stage
@@ -28,6 +28,7 @@ from i1_train.checkpoints.weights import read_weights, with_weights
 from i1_train.config import FromStage, TrainConfig
 from i1_train.devices.agreement import check_same_on_all_hosts, fail_together
 from i1_train.devices.machines import MachineMesh
+from i1_train.devices.mesh import Device
 from i1_train.devices.placement import Placement, find_machine, make_placement
 from i1_train.evaluation import Evaluation, make_evaluation
 from i1_train.flops import step_flops
@@ -40,11 +41,12 @@ from i1_train.monitoring.profiling import profile_steps
 from i1_train.monitoring.progress import Display, NoDisplay, make_display
 from i1_train.monitoring.timing import is_due
 from i1_train.monitoring.utilisation import find_utilisation
+from i1_train.parameters import Params
 from i1_train.parts import Parts, build_parts
 from i1_train.process.out_of_memory import explain_oom
 from i1_train.process.signals import RunInterruptedError
 from i1_train.report.page import write_report
-from i1_train.state import Batch, Constants, State, StepMetrics, TrainStep
+from i1_train.state import Batch, Constants, HostBatch, State, StepMetrics, TrainStep
 from i1_train.step import init_params, init_state, make_step, state_shapes
 from i1_train.workdir import CONFIG, check_shared, claim, format_json, open_workdir
 
@@ -85,7 +87,7 @@ class Run:
     evaluation: Evaluation | None = None
     data_seconds: float = 0.0
 
-    def next_batch(self) -> dict[str, Any]:
+    def next_batch(self) -> HostBatch:
         """Returns the next batch, and notes how long it was waited for.
 
         Raises:
@@ -93,7 +95,7 @@ class Run:
         """
         begin = time.monotonic()
         try:
-            batch = next(self.batches)
+            batch = cast("HostBatch", next(self.batches))
         except (UserError, OSError):
             raise
         except Exception as error:  # a plugin's source may fail in any way
@@ -105,7 +107,7 @@ class Run:
         self.data_seconds = time.monotonic() - begin
         return batch
 
-    def to_device(self, batch: dict[str, Any]) -> Batch:
+    def to_device(self, batch: HostBatch) -> Batch:
         """Returns what the step reads of a batch; of several hosts, each transfers its own rows."""
         arrays: Batch = {"image": batch["image"], "tokens": batch["tokens"]}
         if self.placement.batch.is_fully_addressable:
@@ -124,7 +126,7 @@ class Run:
         assert self.evaluation is not None
         return self.evaluation(self.state, self.constants)
 
-    def log(self, metrics: StepMetrics, batch: dict[str, Any]) -> None:
+    def log(self, metrics: StepMetrics, batch: HostBatch) -> None:
         """Logs the metrics of this step once the device has computed them.
 
         Raises:
@@ -149,21 +151,22 @@ class Run:
             UserError: when the disk is full or cannot be written.
         """
         self.metrics.flush()
-        step, config = self.step, self.config
-        record = {
+        step, config, versions = self.step, self.config, installed_versions()
+        record: RunRecord = {
             "step": step,
             "data": self.batches.get_state(),
             "base": fingerprint(self.parts.base),
-            SCORE: self.metrics.held_out_loss,
-            **installed_versions(),
+            "score": self.metrics.held_out_loss,
+            "plugins": versions["plugins"],
+            "libraries": versions["libraries"],
         }
         averaged = {**self.state["params"], **self.state["ema"]}
-        weights: Any = {path: copy_to_first_host(value) for path, value in averaged.items()}
+        weights = {path: copy_to_first_host(value) for path, value in averaged.items()}
         about = model_metadata(config, step)
 
         def write_extra(folder: Path) -> None:
             (folder / CONFIG).write_text(format_json(to_dict(config)), encoding="utf-8")
-            write_model(folder / MODEL, config, self.parts.network, weights, about)
+            write_model(folder / MODEL, config, self.parts.network, cast("Params", weights), about)
 
         self.checkpoints.begin(step, self.state, record, write_extra)
         self.metrics.restart_clock()
@@ -277,7 +280,7 @@ def open_run(config: TrainConfig, workdir: Path, profile: int = 0) -> Iterator[R
 
 
 def place(
-    config: TrainConfig, parts: Parts, machine: MachineMesh, devices: list[Any], constants: Constants
+    config: TrainConfig, parts: Parts, machine: MachineMesh, devices: list[Device], constants: Constants
 ) -> Placement:
     """Returns the sharding of everything in a run."""
     return make_placement(
@@ -338,7 +341,7 @@ def explain_memory(
 ) -> contextlib.AbstractContextManager[None]:
     """Returns the context that explains a device without memory in terms of this run."""
     state = state_shapes(parts)
-    held: Any = jax.eval_shape(lambda: constants)
+    held: Constants = jax.eval_shape(lambda: constants)
     return explain_oom(
         {
             "parameters": state["params"],
@@ -368,10 +371,13 @@ def restore(
     check_base(parts.base, restored.record.get("base"))
     if jax.process_index() == 0:
         for reason in restored.rejected:
-            text = one_line(f"{reason}; resuming from step {restored.record['step']}")
+            text = one_line(f"{reason}; resuming from step {int(restored.state['step'])}")
             print(f"i1: warning: {text}", file=sys.stderr)
-        warn_of_other_versions(restored.record)
-    batches.set_state(restored.record["data"])
+        record = restored.record
+        warn_of_other_versions(
+            {"plugins": record.get("plugins", {}), "libraries": record.get("libraries", {})}
+        )
+    batches.set_state(restored.record.get("data", {}))
     return restored.state
 
 
@@ -410,7 +416,7 @@ def notify_of_run(run: Run) -> Iterator[None]:
         notify("i1_run_finished", workdir=run.workdir, step=run.step, status=status)
 
 
-def model_metadata(config: TrainConfig, step: int) -> dict[str, Any]:
+def model_metadata(config: TrainConfig, step: int) -> dict[str, object]:
     """Returns what the `config.json` of a checkpoint's model folder says besides the model."""
     return {
         "step": step,

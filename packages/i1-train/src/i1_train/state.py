@@ -49,6 +49,22 @@ class Constants(TypedDict):
     base: Params
 
 
+class HostBatch(TypedDict):
+    """A batch of the data pipeline; on several hosts it holds this host's rows.
+
+    Attributes:
+        image: uint8 (B, H, W, 3).
+        tokens: what each text encoder tokenized.
+        key: keys of the records.
+        caption: captions of the records.
+    """
+
+    image: np.ndarray
+    tokens: tuple[Tokens, ...]
+    key: list[str]
+    caption: list[str]
+
+
 class Batch(TypedDict):
     """What one step trains on: images or cached latents, and what each text encoder tokenized.
 
@@ -62,6 +78,9 @@ class Batch(TypedDict):
     latents: NotRequired[jax.Array | np.ndarray]
     tokens: tuple[Tokens, ...]
 
+
+ShapesByPath = Mapping[str, jax.Array | jax.ShapeDtypeStruct]
+"""Parameters by path, as arrays or as their shapes."""
 
 StepMetrics = dict[str, jax.Array]
 """Float32 scalars by name."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -11,6 +11,7 @@ from i1_model.denoiser import draw_dropped
 from i1_model.ops.sharding import use_mesh
 from i1_model.ops.target import compiler_options
 from jax.sharding import Mesh
+from jaxtyping import PyTree
 
 from i1_train.config import Average, TrainConfig
 from i1_train.devices.placement import Placement
@@ -20,6 +21,9 @@ from i1_train.objectives import Example
 from i1_train.parameters import Params
 from i1_train.parts import Parts
 from i1_train.state import Batch, Constants, State, StepMetrics, Tokens, TrainStep
+
+Inputs = tuple[Example, list[jax.Array], list[jax.Array], list[jax.Array]]
+"""The example, and of every text encoder captions, masks and which captions are dropped."""
 
 PerExample = tuple[jax.Array, jax.Array]
 """Losses and times of the examples, (B,) each."""
@@ -113,7 +117,7 @@ def to_float(images: jax.Array) -> jax.Array:
     return images.astype(jnp.float32) / 255.0 * 2.0 - 1.0
 
 
-def encode_images(parts: Parts, params: Any, batch: Batch, key: jax.Array) -> jax.Array:
+def encode_images(parts: Parts, params: object, batch: Batch, key: jax.Array) -> jax.Array:
     """Returns latents (B, h, w, C): the batch's own, or its encoded images."""
     given: Any = batch
     if "latents" in given:
@@ -122,19 +126,19 @@ def encode_images(parts: Parts, params: Any, batch: Batch, key: jax.Array) -> ja
 
 
 def encode_captions(
-    parts: Parts, text_params: Sequence[Any], tokens: Sequence[Tokens]
+    parts: Parts, text_params: Sequence[object], tokens: Sequence[Tokens]
 ) -> tuple[list[jax.Array], list[jax.Array]]:
     """Returns the embeddings (B, T, W) and masks (B, T) of every text encoder."""
     captions: list[Any] = [
         tokens_of_one["embedding"] if "embedding" in tokens_of_one else encoder.encode(params, tokens_of_one)
         for encoder, params, tokens_of_one in zip(parts.text_encoders, text_params, tokens, strict=True)
     ]
-    masks: list[Any] = [tokens_of_one["mask"] for tokens_of_one in tokens]
-    return captions, masks
+    masks = [tokens_of_one["mask"] for tokens_of_one in tokens]
+    return captions, cast("list[jax.Array]", masks)
 
 
 def mean_gradient(
-    config: TrainConfig, parts: Parts, trained: Params, fixed: Params, inputs: Any
+    config: TrainConfig, parts: Parts, trained: Params, fixed: Params, inputs: Inputs
 ) -> tuple[tuple[jax.Array, PerExample], Params]:
     """Returns ((mean loss, (losses, times) of the examples), gradient of the mean loss).
 
@@ -148,8 +152,7 @@ def mean_gradient(
         inputs: the example, captions and masks of every text encoder, and which captions are dropped.
     """
 
-    def loss_of(trained: Params, inputs: Any) -> tuple[jax.Array, PerExample]:
-        example: Example
+    def loss_of(trained: Params, inputs: Inputs) -> tuple[jax.Array, PerExample]:
         example, captions, masks, drop = inputs
         denoiser = parts.network.denoiser({**fixed, **trained})
         denoiser.set_size(*example["noisy"].shape[1:3])
@@ -161,7 +164,7 @@ def mean_gradient(
     if num_parts == 1:
         return jax.value_and_grad(loss_of, has_aux=True)(trained, inputs)
 
-    def accumulate(total: Any, part: Any) -> tuple[Any, PerExample]:
+    def accumulate(total: PyTree, part: Inputs) -> tuple[PyTree, PerExample]:
         (loss, losses), grads = jax.value_and_grad(loss_of, has_aux=True)(trained, part)
         return jax.tree.map(jnp.add, total, (loss, grads)), losses
 

@@ -10,7 +10,6 @@ import os
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 from i1_hooks import UserError, from_dict, to_dict
@@ -130,17 +129,17 @@ def claim(workdir: Path, config: TrainConfig) -> None:
     write_atomically(workdir / CONFIG, format_json(data))
 
 
-def format_json(data: Any) -> str:
+def format_json(data: object) -> str:
     """Returns JSON data as indented text with a final newline."""
     return json.dumps(data, indent=2) + "\n"
 
 
-def may_change(config: Any, path: str) -> bool:
+def may_change(config: object, path: str) -> bool:
     """Says whether the field at a path of the recipe's JSON may differ when a run is resumed.
 
     It may if it, or a field around it, has the metadata `MAY_CHANGE`.
     """
-    value = config
+    value: object = config
     for name in path.split("."):
         if isinstance(value, (tuple, list)):
             value = value[int(name)] if int(name) < len(value) else None
@@ -156,7 +155,7 @@ def may_change(config: Any, path: str) -> bool:
     return False
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> object:
     try:
         stored = read_json(path)
     except UserError as error:
@@ -175,12 +174,12 @@ def _started_paths(workdir: Path) -> Mapping[str, str]:
     return read_json(workdir / PATHS) if (workdir / PATHS).is_file() else {}
 
 
-def _same_place(started: str | None, text: Any) -> bool:
+def _same_place(started: str | None, text: object) -> bool:
     """Says whether a text is a path to where a field pointed when the run started."""
     return started is not None and _place(text) == started
 
 
-def _place(text: Any) -> str | None:
+def _place(text: object) -> str | None:
     """Returns the absolute path that a text names from the working folder; `None` when nothing is there."""
     if not isinstance(text, str) or not text or "\0" in text:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import time
 import zlib
@@ -86,12 +87,12 @@ def _is_whole(data: bytes) -> bool:
     """Says whether compressed data can be decompressed to its end."""
     if data.startswith(_ZSTANDARD):  # JAX compresses so where the library is installed
         try:
-            from zstandard import ZstdDecompressor, ZstdError
+            zstandard: Any = importlib.import_module("zstandard")
         except ImportError:
             return True
         try:
-            ZstdDecompressor().decompress(data)
-        except ZstdError:
+            zstandard.ZstdDecompressor().decompress(data)
+        except zstandard.ZstdError:
             return False
         return True
     try:

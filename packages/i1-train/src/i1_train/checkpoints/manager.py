@@ -14,13 +14,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
 import orbax.checkpoint as ocp
 from i1_hooks import UserError
 from i1_hooks.text import one_line
 from i1_model.checkpoints.workdir import CHECKPOINTS, checkpoint_steps
+from jaxtyping import PyTree
 
 from i1_train.checkpoints.checkpointing import Checkpointing
 from i1_train.checkpoints.manifest import DamagedError, reason, replace_folder, verify, write_manifest
@@ -31,12 +32,35 @@ FORMAT = "i1-checkpoint"
 FORMAT_VERSION = 2
 RECORD = "run.json"
 STATE = "state"
-SCORE = "score"
 ORBAX_SECONDS = 7 * 86400
 """Orbax's timeout for a write. It is long because orbax measures it by the wall clock, which may jump.
 
 Some of orbax's own waits have shorter limits, so a jump of many minutes can still end a write.
 """
+
+
+class RunRecord(TypedDict, total=False):
+    """The JSON data in a checkpoint's `run.json`.
+
+    Attributes:
+        format: always `FORMAT`.
+        format_version: version of the layout.
+        step: number of finished steps.
+        data: position of the data.
+        base: digest of the frozen parameters below LoRA.
+        score: held-out loss, which ranks the checkpoint; lower is better.
+        plugins: versions of the installed plugins.
+        libraries: versions of the installed libraries.
+    """
+
+    format: str
+    format_version: int
+    step: int
+    data: dict[str, Any]
+    base: str | None
+    score: float | None
+    plugins: dict[str, str]
+    libraries: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -50,8 +74,8 @@ class Restored:
             aside.
     """
 
-    state: Any
-    record: dict[str, Any]
+    state: PyTree[jax.Array]
+    record: RunRecord
     rejected: tuple[str, ...]
 
 
@@ -90,7 +114,11 @@ class Checkpoints:
         return self.folder / str(step)
 
     def begin(
-        self, step: int, state: Any, record: dict[str, Any], write_extra: Callable[[Path], None] | None = None
+        self,
+        step: int,
+        state: PyTree[jax.Array],
+        record: RunRecord,
+        write_extra: Callable[[Path], None] | None = None,
     ) -> None:
         """Starts to write the checkpoint of a step, after waiting for the previous one.
 
@@ -191,7 +219,7 @@ class Checkpoints:
         orbax: ocp.AsyncCheckpointer,
         step: int,
         temporary: Path,
-        record: dict[str, Any],
+        record: RunRecord,
         write_extra: Callable[[Path], None] | None,
     ) -> None:
         """Completes a checkpoint in the background; the next call from the run raises what failed here."""
@@ -244,12 +272,14 @@ class Checkpoints:
 
     def _score(self, step: int) -> float | None:
         try:
-            score = json.loads((self.path(step) / RECORD).read_text(encoding="utf-8")).get(SCORE)
+            score = json.loads((self.path(step) / RECORD).read_text(encoding="utf-8")).get("score")
             return score if score is not None and math.isfinite(score) else None
         except (OSError, ValueError):  # reading it says that it is damaged
             return None
 
-    def restore(self, template: Any, *, move_damaged: bool = True) -> Restored | None:
+    def restore(
+        self, template: PyTree[jax.ShapeDtypeStruct], *, move_damaged: bool = True
+    ) -> Restored | None:
         """Reads the newest undamaged checkpoint; returns `None` when there is no checkpoint at all.
 
         Args:
@@ -276,7 +306,7 @@ class Checkpoints:
             )
         return None
 
-    def _read(self, folder: Path, template: Any) -> tuple[Any, dict[str, Any]]:
+    def _read(self, folder: Path, template: PyTree[jax.ShapeDtypeStruct]) -> tuple[PyTree, RunRecord]:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
         if record.get("format_version") != FORMAT_VERSION:
             raise UserError(
@@ -288,7 +318,7 @@ class Checkpoints:
             state = checkpointer.restore(self._for_orbax(folder / STATE), args=arguments)
         return state, record
 
-    def shapes(self, step: int) -> Any:
+    def shapes(self, step: int) -> PyTree:
         """Returns the stored shapes of a checkpoint's state, as nested dicts."""
         with ocp.Checkpointer(ocp.StandardCheckpointHandler()) as checkpointer:
             return checkpointer.metadata(self._for_orbax(self.path(step) / STATE)).item_metadata.tree

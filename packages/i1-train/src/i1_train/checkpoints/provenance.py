@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Mapping
-from typing import Any
 
 from i1_hooks import get_registry
 
@@ -20,13 +19,17 @@ def installed_versions() -> dict[str, dict[str, str]]:
     }
 
 
-def warn_of_other_versions(record: Mapping[str, Any]) -> None:
-    """Prints a warning when a checkpoint was written with other versions than those installed now."""
+def warn_of_other_versions(saved: Mapping[str, Mapping[str, str]]) -> None:
+    """Prints a warning when a checkpoint was written with other versions than those installed now.
+
+    Args:
+        saved: versions of `plugins` and `libraries`, as `installed_versions` returned them then.
+    """
     now = installed_versions()
     changed = [
         f"{name} {version} -> {now[kind].get(name, 'absent')}"
         for kind in now
-        for name, version in record.get(kind, {}).items()
+        for name, version in saved.get(kind, {}).items()
         if now[kind].get(name) != version
     ]
     if changed:

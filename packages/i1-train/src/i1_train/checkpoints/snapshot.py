@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PyTree
 
 
 def copy_to_first_host(array: jax.Array) -> np.ndarray | None:
@@ -17,7 +18,7 @@ def copy_to_first_host(array: jax.Array) -> np.ndarray | None:
     if array.is_fully_addressable:
         return np.array(array)
     if not array.is_fully_replicated:
-        sharding: Any = array.sharding
+        sharding = cast("jax.sharding.NamedSharding", array.sharding)
         everywhere = jax.sharding.NamedSharding(sharding.mesh, jax.sharding.PartitionSpec())
         array = jax.jit(_same, out_shardings=everywhere)(array)
     return np.array(array.addressable_data(0)) if jax.process_index() == 0 else None
@@ -27,7 +28,7 @@ def _same(array: jax.Array) -> jax.Array:
     return array
 
 
-def copy_for_background_read(state: Any) -> Any:
+def copy_for_background_read(state: PyTree[jax.Array]) -> PyTree[jax.Array]:
     """Returns arrays that a background thread may read after the state has been donated.
 
     On accelerators orbax copies the state before it returns. On the CPU it would read the donated memory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import jax
 from i1_hooks import UserError
@@ -14,7 +14,7 @@ from i1_train.checkpoints.checkpointing import Checkpointing
 from i1_train.checkpoints.manager import Checkpoints
 from i1_train.devices.placement import put_whole
 from i1_train.parameters import POSITIONS, Params
-from i1_train.state import State
+from i1_train.state import ShapesByPath, State
 
 
 def next_stage(workdir: str, template: State, init_params: Callable[[], Params], steps: int) -> State:
@@ -62,11 +62,14 @@ def next_stage(workdir: str, template: State, init_params: Callable[[], Params],
             f"steps to more than that, got {steps}"
         )
     new = jax.jit(lambda: {name: init_params()[name] for name in positions})()
-    placed = {name: put_whole(new[name], cast("Any", wanted[name]).sharding) for name in positions}
+    placed = {
+        name: put_whole(new[name], cast("jax.sharding.NamedSharding", wanted[name].sharding))
+        for name in positions
+    }
     return {**state, "params": {**state["params"], **placed}}
 
 
-def _check_shapes(workdir: str, stored: Any, wanted: Params) -> None:
+def _check_shapes(workdir: str, stored: ShapesByPath, wanted: ShapesByPath) -> None:
     differing = [
         f"{name} {tuple(stored[name].shape) if name in stored else 'absent'} -> "
         f"{tuple(wanted[name].shape) if name in wanted else 'absent'}"
@@ -79,7 +82,7 @@ def _check_shapes(workdir: str, stored: Any, wanted: Params) -> None:
         raise UserError(f"start.workdir {workdir}: its parameters do not fit this recipe: {shown}")
 
 
-def _replicated(wanted: Any) -> Any:
+def _replicated(wanted: jax.Array) -> jax.sharding.Sharding:
     """Returns a sharding for an array of another shape on the same devices: a copy on each."""
     sharding = wanted.sharding
     if isinstance(sharding, jax.sharding.NamedSharding):

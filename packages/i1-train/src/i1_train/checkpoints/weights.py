@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -75,13 +74,13 @@ def with_weights(state: State, weights: Params) -> State:
     return {**state, "params": params, "ema": ema}
 
 
-def _like(old: jax.Array, value: Any) -> jax.Array:
+def _like(old: jax.Array, value: object) -> jax.Array:
     """Returns a whole host array with the dtype and sharding of another, which may span several hosts."""
     whole = np.asarray(value, old.dtype)
     return jax.make_array_from_callback(whole.shape, old.sharding, lambda index: whole[index])
 
 
-def _on_host() -> contextlib.AbstractContextManager[Any]:
+def _on_host() -> contextlib.AbstractContextManager[object]:
     """Keeps whole arrays out of an accelerator's memory, if jax has the CPU as a platform too."""
     platforms = jax.config.values["jax_platforms"]
     if platforms and "cpu" not in platforms.split(","):

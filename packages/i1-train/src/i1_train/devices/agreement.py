@@ -89,7 +89,7 @@ def report_failure(error: BaseException) -> None:
         cluster.client.key_value_set(place, describe_failure(error), allow_overwrite=True)
 
 
-def check_same_on_all_hosts(name: str, data: Any) -> None:
+def check_same_on_all_hosts(name: str, data: object) -> None:
     """Checks that JSON-ready data is the same on every host.
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -14,15 +14,20 @@ from i1_model.ops.chips import chip_name
 from i1_model.ops.sharding import AXES, BATCH
 from jax.experimental import mesh_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import PyTree
 
 from i1_train.devices.machines import MachineMesh, Rules
 from i1_train.parameters import ParameterInfo, describe_parameters
+from i1_train.state import ShapesByPath
+
+Device = Any
+"""A device of jax, which has no public type for it."""
 
 SMALL = 2**16
 """An array of fewer elements is replicated along an axis that does not divide it."""
 
 
-def make_mesh(machine: MachineMesh, devices: Sequence[Any] | None = None) -> Mesh:
+def make_mesh(machine: MachineMesh, devices: Sequence[Device] | None = None) -> Mesh:
     """Returns the device mesh of a machine, in which neighbours are also neighbours on a TPU's network.
 
     Args:
@@ -37,7 +42,7 @@ def make_mesh(machine: MachineMesh, devices: Sequence[Any] | None = None) -> Mes
     return Mesh(grid, AXES)
 
 
-def device_kind(device: Any) -> str:
+def device_kind(device: Device) -> str:
     """Returns `"cpu"`, `"gpu"`, or the generation of a TPU such as `"v5p"`."""
     if device.platform != "tpu":
         return str(device.platform)
@@ -62,7 +67,7 @@ concatenated input of the long skips is sharded over `fsdp`.
 """
 
 
-def parameter_specs(shapes: Mapping[str, Any], rules: Rules, mesh: Mesh) -> dict[str, PartitionSpec]:
+def parameter_specs(shapes: ShapesByPath, rules: Rules, mesh: Mesh) -> dict[str, PartitionSpec]:
     """Returns the partition of every parameter by path.
 
     Args:
@@ -102,7 +107,7 @@ def _spec(info: ParameterInfo, shape: tuple[int, ...], rules: Rules, mesh: Mesh)
     return PartitionSpec(*lead, *kept)
 
 
-def state_shardings(state: Any, shapes: Mapping[str, Any], rules: Rules, mesh: Mesh) -> Any:
+def state_shardings(state: PyTree, shapes: ShapesByPath, rules: Rules, mesh: Mesh) -> PyTree[NamedSharding]:
     """Returns the sharding of every array of a training state.
 
     Arrays that are stored under a parameter's path and have its shape (average, moments) are sharded as the
@@ -116,7 +121,7 @@ def state_shardings(state: Any, shapes: Mapping[str, Any], rules: Rules, mesh: M
     """
     specs = parameter_specs(shapes, rules, mesh)
 
-    def place(path: tuple[Any, ...], leaf: Any) -> NamedSharding:
+    def place(path: tuple[Any, ...], leaf: jax.Array) -> NamedSharding:
         names = [str(key.key) for key in path if isinstance(key, jax.tree_util.DictKey)]
         name = next((name for name in reversed(names) if name in specs), None)
         if name is not None and tuple(leaf.shape) == tuple(shapes[name].shape):
@@ -126,7 +131,7 @@ def state_shardings(state: Any, shapes: Mapping[str, Any], rules: Rules, mesh: M
     return jax.tree_util.tree_map_with_path(place, state)
 
 
-def constant_shardings(constants: Any, mesh: Mesh) -> Any:
+def constant_shardings(constants: PyTree, mesh: Mesh) -> PyTree[NamedSharding]:
     """Returns the shardings of frozen arrays: each over `fsdp` along its last dimension that `fsdp` divides.
 
     The first axis of a three-dimensional array is taken to be the layer axis and is not sharded. Small arrays
@@ -134,7 +139,7 @@ def constant_shardings(constants: Any, mesh: Mesh) -> Any:
     """
     size = mesh.shape["fsdp"]
 
-    def place(leaf: Any) -> NamedSharding:
+    def place(leaf: jax.Array) -> NamedSharding:
         shape = tuple(leaf.shape)
         if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) or np.prod(shape, dtype=int) < SMALL:
             return replicated(mesh)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding
+from jaxtyping import PyTree
 
 from i1_train.devices.machines import Hardware, MachineMesh, Rules, check_batch, choose_machine
 from i1_train.devices.mesh import (
+    Device,
     batch_sharding,
     constant_shardings,
     device_kind,
@@ -22,6 +24,7 @@ from i1_train.devices.mesh import (
     replicated,
     state_shardings,
 )
+from i1_train.state import Batch, Constants, ShapesByPath, State
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +41,8 @@ class Placement:
     """
 
     mesh: Mesh
-    state: Any
-    constants: Any
+    state: PyTree[NamedSharding]
+    constants: PyTree[NamedSharding]
     batch: NamedSharding
     batch_size: int
     scalar: NamedSharding
@@ -53,10 +56,10 @@ class Placement:
         parts: Any = self.batch.addressable_devices_indices_map((self.batch_size,)).values()
         return tuple(sorted({row for (part,) in parts for row in range(*part.indices(self.batch_size))}))
 
-    def put_batch(self, batch: Any) -> Any:
+    def put_batch(self, batch: Batch) -> Batch:
         """Starts to transfer this host's `rows` of a batch; returns arrays that stand for the whole batch."""
 
-        def put(array: Any) -> jax.Array:
+        def put(array: np.ndarray) -> jax.Array:
             own = np.asarray(array)
             shape = (self.batch_size, *own.shape[1:])
 
@@ -69,11 +72,11 @@ class Placement:
 
         return jax.tree.map(put, batch)
 
-    def put_constants(self, constants: Any) -> Any:
+    def put_constants(self, constants: Constants) -> Constants:
         """Puts frozen arrays, which every host has whole, onto the devices."""
         return jax.tree.map(put_whole, constants, self.constants)
 
-    def shapes(self, state: Any) -> Any:
+    def shapes(self, state: State) -> State:
         """Returns shapes of a state with their shardings, which is what a checkpoint is restored into."""
         return jax.tree.map(
             lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
@@ -82,7 +85,7 @@ class Placement:
         )
 
 
-def put_whole(array: Any, sharding: NamedSharding) -> jax.Array:
+def put_whole(array: jax.Array, sharding: NamedSharding) -> jax.Array:
     """Shards an array that every host has whole."""
     if sharding.is_fully_addressable:
         return jax.device_put(array, sharding)
@@ -94,7 +97,7 @@ def put_whole(array: Any, sharding: NamedSharding) -> jax.Array:
 
 
 def find_machine(
-    hardware: Hardware, devices: Sequence[Any], batch_size: int, grad_accumulation: int
+    hardware: Hardware, devices: Sequence[Device], batch_size: int, grad_accumulation: int
 ) -> MachineMesh:
     """Returns the mesh that the recipe has for these devices.
 
@@ -114,12 +117,12 @@ def find_machine(
 
 def make_placement(
     machine: MachineMesh,
-    devices: Sequence[Any],
+    devices: Sequence[Device],
     *,
     rules: Rules,
-    shapes: Mapping[str, Any],
-    state: Any,
-    constants: Any,
+    shapes: ShapesByPath,
+    state: State,
+    constants: Constants,
     batch_size: int,
 ) -> Placement:
     """Returns the sharding of everything.

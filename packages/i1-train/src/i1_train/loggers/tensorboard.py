@@ -63,7 +63,7 @@ class TensorBoardLogger(PeriodicLogger):
             pixels = np.asarray(image.convert("RGB"))
         self._write(step, summary=summary_of(name, pixels, dataformats="HWC"))
 
-    def _write(self, step: int, **content: Any) -> None:
+    def _write(self, step: int, **content: object) -> None:
         self._file.write_event(self._events.Event(wall_time=time.time(), step=step, **content))
         self._file.flush()
 

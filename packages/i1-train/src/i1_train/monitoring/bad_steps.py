@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from i1_hooks import UserError
 from i1_hooks.files import write_atomically
@@ -88,7 +87,7 @@ class BadSteps:
             f"{found}: {ending} at its images, or skip it with --set guard.on_nonfinite=skip"
         )
 
-    def _append(self, record: Mapping[str, Any]) -> None:
+    def _append(self, record: Mapping[str, object]) -> None:
         try:
             with self._skipped.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")

@@ -16,6 +16,9 @@ from i1_train.checks import check_regular_expressions
 from i1_train.parameters import ParameterInfo, Params, factors
 from i1_train.schedules import Schedule
 
+Mask = Callable[[Any], Any]
+"""From parameters by path to a value for each, as optax takes masks."""
+
 MomentDtype = Literal["float32", "bfloat16"]
 
 
@@ -63,16 +66,16 @@ class OptimizerConfig(ComponentConfig, kind="optimizers"):
         """Returns the factor of each parameter's weight decay, as `factors` does."""
         return {path: factors(info, self.decay_multipliers, default=0.0) for path, info in parameters.items()}
 
-    def decayed(self, parameters: Mapping[str, ParameterInfo]) -> Callable[[Any], Any]:
+    def decayed(self, parameters: Mapping[str, ParameterInfo]) -> Mask:
         """Returns the mask of the parameters that decay with factor 1, as optax takes it."""
         found = self.decay_factors(parameters)
         return per_parameter({path: bool(np.all(factor == 1)) for path, factor in found.items()})
 
 
-def per_parameter(values: Mapping[str, Any]) -> Callable[[Any], Any]:
+def per_parameter(values: Mapping[str, object]) -> Mask:
     """Returns a function from parameters to their values that keeps what `optax.partition` masks."""
 
-    def select(params: Mapping[str, Any]) -> dict[str, Any]:
+    def select(params: Mapping[str, object]) -> dict[str, object]:
         return {
             path: param if isinstance(param, optax.MaskedNode) else values[path]
             for path, param in params.items()
@@ -111,7 +114,7 @@ def scaled_decay(
     if not scaled or not config.weight_decay:
         return None
 
-    def init(params: Any) -> ScaledDecayState:
+    def init(params: Params) -> ScaledDecayState:
         del params
         return ScaledDecayState(jnp.zeros((), jnp.int32))
 

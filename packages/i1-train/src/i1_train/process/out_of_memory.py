@@ -6,16 +6,16 @@ import contextlib
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
 import jax
 from i1_hooks import UserError
+from jaxtyping import PyTree
 
 MARK = "RESOURCE_EXHAUSTED"
 
 
 @contextlib.contextmanager
-def explain_oom(arrays: Mapping[str, Any], num_images: int, settings: Sequence[str]) -> Iterator[None]:
+def explain_oom(arrays: Mapping[str, PyTree], num_images: int, settings: Sequence[str]) -> Iterator[None]:
     """Turns jax's error of a device without memory into one line that says what fills it and what to change.
 
     Args:
@@ -48,5 +48,5 @@ def _requested(message: str) -> str:
     return f"{request}, the largest buffer is {largest[1]} of {largest[2]}" if largest else request
 
 
-def _gib(arrays: Any) -> float:
+def _gib(arrays: PyTree) -> float:
     return sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in jax.tree.leaves(arrays)) / 2**30

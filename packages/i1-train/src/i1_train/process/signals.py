@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
-from typing import Any
+from typing import TextIO
 
 import jax
 from jax.experimental import multihost_utils
@@ -38,7 +38,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.reason: str | None = None
-        self._usual: dict[int, Any] = {}
+        self._usual: dict[int, signal._HANDLER] = {}
         self._alone = True
 
     def __enter__(self) -> StopRequest:
@@ -105,7 +105,7 @@ def survive_closed_output(on_closed: Callable[[], None]) -> Iterator[None]:
 class _Surviving:
     """A text stream that tells when it is closed, and discards its output from then on."""
 
-    def __init__(self, stream: Any, on_closed: Callable[[], None]) -> None:
+    def __init__(self, stream: TextIO, on_closed: Callable[[], None]) -> None:
         self._stream = stream
         self._on_closed = on_closed
         self._closed = False
@@ -131,11 +131,11 @@ class _Surviving:
             discard(self._stream)
             self._on_closed()
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
 
-def discard(stream: Any) -> None:
+def discard(stream: TextIO) -> None:
     """Sends the rest of a stream's output to the null device, so that closing it does not fail either."""
     with contextlib.suppress(OSError, ValueError):  # a stream without a file has nothing to close
         null = os.open(os.devnull, os.O_WRONLY)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from i1_hooks import UserError
 from i1_hooks.files import read_json, write_atomically
@@ -78,7 +77,7 @@ def write_report(workdir: Path) -> Path:
     return write_atomically(workdir / REPORT, make_page(workdir, config))
 
 
-def make_page(workdir: Path, config: dict[str, Any]) -> str:
+def make_page(workdir: Path, config: Mapping[str, object]) -> str:
     """Returns the report as HTML."""
     series = read_series(workdir / "metrics.jsonl")
     losses = series.get("loss", [])
