@@ -96,7 +96,7 @@ class TestWarmupStableDecay(ScheduleSuite):
         np.testing.assert_allclose(rates, [0.01, 0.05, 0.1 * 0.2], rtol=1e-6)
 
     def test_a_tail_longer_than_the_run_is_a_mistake(self):
-        with pytest.raises(UserError, match="decay is a part of the run from 0 to 1, got 20"):
+        with pytest.raises(UserError, match="decay is a fraction of the run from 0 to 1, got 20"):
             WarmupStableDecay(decay=20)
 
 
