@@ -1,5 +1,6 @@
 """The cache of compiled programs: where it is, and what a full disk cut short."""
 
+import os
 import subprocess
 import sys
 
@@ -45,6 +46,41 @@ def test_only_programs_since_the_last_check_are_read(tmp_path):
     assert remove_damaged(tmp_path / "absent") == []
 
 
-def test_the_default_folder(monkeypatch, tmp_path):
+CODE = """
+import jax
+{before}
+assert jax.config.jax_compilation_cache_dir == {given!r}
+from i1_model.ops.compilation_cache import enable_compilation_cache
+print(enable_compilation_cache(0.0), jax.config.jax_compilation_cache_dir)
+jax.jit(lambda x: x * 2)(1.0)
+"""
+
+
+def chosen(given, before="", **environment):
+    """Returns the folder that a new process uses, as the call returns it and as jax has it."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JAX_")}
+    code = CODE.format(given=given, before=before)
+    environment = {**kept, "JAX_PLATFORMS": "cpu", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("before", ["", "jax.jit(lambda x: x + 1)(1.0)"], ids=["first", "later"])
+def test_the_default_folder_is_used_even_when_something_was_compiled_before(tmp_path, monkeypatch, before):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / "i1" / "jax"
+    folder = tmp_path / "i1" / "jax"
+    assert cache_folder() == folder
+    assert chosen(None, before) == [str(folder), str(folder)]
+    assert list(folder.glob("*-cache"))
+
+
+def test_a_given_folder_is_kept(tmp_path):
+    given = str(tmp_path / "mine")
+    assert chosen(given, JAX_COMPILATION_CACHE_DIR=given) == [given, given]
+
+
+def test_an_empty_variable_turns_the_cache_off(tmp_path):
+    assert chosen("", JAX_COMPILATION_CACHE_DIR="", XDG_CACHE_HOME=str(tmp_path))[0] == "None"
+    assert not list(tmp_path.iterdir())

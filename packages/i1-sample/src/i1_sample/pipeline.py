@@ -10,11 +10,11 @@ from typing import Any, Unpack
 import numpy as np
 from i1_hooks import UserError
 from i1_model.checkpoints.folder import LoadedModel
+from i1_model.ops.compilation_cache import enable_compilation_cache
 from i1_model.ops.devices import find_devices
 from i1_model.sampling import read_sampling
 from PIL import Image
 
-from i1_sample.compilation_cache import enable_compilation_cache
 from i1_sample.job import (
     LARGEST_BATCH,
     Job,
@@ -117,7 +117,7 @@ class Pipeline:
         """
         find_devices()
         parts = find_parts(options)
-        enable_compilation_cache()
+        enable_compilation_cache(min_compile_seconds=0.0)  # sampling is a handful of small programs
         pipeline = cls(
             LoadedModel(parts.config, None if options.offload else parts.load_params(), parts.metadata),
             name=parts.name,
