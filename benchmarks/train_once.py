@@ -70,7 +70,7 @@ def measure_loop(config: Any, *, steps: int, warmup: int) -> dict[str, Any]:
         processor time, which passes while the device computes the step before.
     """
     import jax
-    from i1_train.run import open_run
+    from i1_train.opening import open_run
 
     rows = []
     with tempfile.TemporaryDirectory() as folder, open_run(config, Path(folder) / "run") as run:
@@ -85,7 +85,8 @@ def measure_loop(config: Any, *, steps: int, warmup: int) -> dict[str, Any]:
             sent = time.thread_time()
             jax.block_until_ready(before)
             done = time.thread_time()
-            run.metrics.add(step, metrics, batch)
+            run.step = step
+            run.log(metrics, batch)
             before = metrics
             dispatch, host = sent - call, (call - work) + (time.thread_time() - done)
             rows.append((time.perf_counter() - begin, waited, dispatch, host))

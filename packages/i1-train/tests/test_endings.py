@@ -49,7 +49,7 @@ def test_the_only_checkpoint_of_a_run_is_announced(tmp_path, monkeypatch, record
 
         return step
 
-    monkeypatch.setattr(i1_train.run, "make_step", make)
+    monkeypatch.setattr("i1_train.opening.make_step", make)
     monkeypatch.setattr(i1_train.run, "write_model", slow)
     runs.run(tmp_path, "steps=2")
     assert recorder.saved == [2]

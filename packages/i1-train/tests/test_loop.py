@@ -39,7 +39,7 @@ def quick_step(monkeypatch):
 
         return step
 
-    monkeypatch.setattr("i1_train.run.make_step", make)
+    monkeypatch.setattr("i1_train.opening.make_step", make)
 
 
 NAN_STEP = 9
@@ -172,12 +172,12 @@ def test_a_full_disk_keeps_the_last_checkpoint(tmp_path, monkeypatch):
 
 FULL_DISK = """
 import resource
-import i1_train.run
+import i1_train.opening
 from i1_train.checkpoints.manager import Checkpoints
 
 def step(state, constants, batch):
     return {**state, "step": state["step"] + 1}, {"loss": 1.0, "grad_norm": 1.0, "learning_rate": 1e-3}
-i1_train.run.make_step = lambda *_: step
+i1_train.opening.make_step = lambda *_: step
 
 begin = Checkpoints.begin
 def limited(self, step, *rest):
@@ -253,7 +253,7 @@ def test_a_device_without_memory(tmp_path, monkeypatch):
 
         return step
 
-    monkeypatch.setattr("i1_train.run.make_step", make)
+    monkeypatch.setattr("i1_train.opening.make_step", make)
     with pytest.raises(UserError, match=r"out of memory on .*: 5 bytes did not fit; .* grad_accumulation=2"):
         runs.run(tmp_path, "checkpoints.every=2")
     verify(tmp_path / "checkpoints" / "2")

@@ -104,7 +104,7 @@ def quick_step(monkeypatch):
 
         return step
 
-    monkeypatch.setattr("i1_train.run.make_step", make)
+    monkeypatch.setattr("i1_train.opening.make_step", make)
 
 
 def test_a_home_folder_is_expanded(place, quick_step):

@@ -7,8 +7,8 @@ import os
 from i1_hooks.files import user_path
 
 from i1_train.config import TrainConfig
+from i1_train.opening import open_run
 from i1_train.process.signals import RunInterruptedError, StopRequest, survive_closed_output
-from i1_train.run import open_run
 
 
 def train(config: TrainConfig, workdir: str | os.PathLike[str], *, profile: int = 0) -> int:

@@ -29,7 +29,7 @@ def quick_step():
         return step
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("i1_train.run.make_step", make)
+        patch.setattr("i1_train.opening.make_step", make)
         yield
 
 
