@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from i1_hooks import UserError
 from i1_hooks.files import user_path
+from i1_model.arrays.json_object import JsonObject
 from i1_model.checkpoints.folder import save_model
 from i1_model.config import ModelConfig
 from i1_model.denoiser import Denoiser, init_denoiser
@@ -71,7 +72,7 @@ def load_base(config: TrainConfig, network: Network, *, abstract: bool = False) 
 
 
 def write_model(
-    folder: Path, config: TrainConfig, network: Network, params: Params, metadata: Mapping[str, object]
+    folder: Path, config: TrainConfig, network: Network, params: Params, metadata: JsonObject
 ) -> None:
     """Writes the model folder of a checkpoint: the whole model, or its LoRA alone.
 

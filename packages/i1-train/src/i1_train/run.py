@@ -11,6 +11,7 @@ import jax
 from i1_data.pipeline import Batches
 from i1_hooks import UserError, to_dict
 from i1_hooks.text import one_line
+from i1_model.arrays.json_object import JsonObject
 from i1_model.checkpoints.workdir import MODEL
 
 from i1_train.callbacks import notify
@@ -199,7 +200,7 @@ class Run:
             write_report(self.workdir)
 
 
-def model_metadata(config: TrainConfig, step: int) -> dict[str, object]:
+def model_metadata(config: TrainConfig, step: int) -> JsonObject:
     """Returns what the `config.json` of a checkpoint's model folder says besides the model."""
     return {
         "step": step,
