@@ -199,6 +199,6 @@ def test_a_field_that_json_cannot_hold_is_refused_before_training(tmp_path):
     config = dataclasses.replace(runs.recipe(), objective=ListObjective(layers=[1, 2]))
     from i1_train.loop import train
 
-    with pytest.raises(UserError, match=r"objective\.layers"):
+    with pytest.raises(UserError, match=r"ListObjective\.layers: JSON cannot give back list\[int\]"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
