@@ -52,6 +52,11 @@ def i1_recipes() -> list[Component]:
             "the second stage of the embedded model, after `scenes`: words",
         ),
         Component(
+            "scenes-objects",
+            "i1_train.recipes.scenes:scenes_objects",
+            "its third stage, after `scenes-words`: several objects",
+        ),
+        Component(
             "scenes-tiny",
             "i1_train.recipes.scenes:scenes_tiny",
             "a tiny i1 for tests; a step takes milliseconds",
