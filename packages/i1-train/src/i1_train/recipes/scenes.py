@@ -90,7 +90,7 @@ def scenes_words() -> TrainConfig:
 def scenes_objects() -> TrainConfig:
     """The third stage of the embedded model: mostly several objects, at times where they are placed.
 
-    It starts from the averaged weights of `scenes-words`; a tenth of the pictures are words, which keeps them.
+    It starts from the averaged weights of `scenes-words`; a tenth of the pictures still are words.
     """
     before = scenes_words()
     return dataclasses.replace(
