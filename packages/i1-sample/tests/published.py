@@ -26,8 +26,8 @@ from i1_model.denoiser import init_denoiser
 from i1_model.flow import RectifiedFlow
 from i1_model.text_encoders.t5gemma import T5GemmaEncoder
 from i1_sample import loading
+from i1_sample.keywords import load_options
 from i1_sample.loading import Parts
-from i1_sample.options import load_options
 
 MODEL, ENCODER, VAE = "zlab-princeton/i1-3B", "google/t5gemma-2b-2b-ul2-it", "black-forest-labs/FLUX.2-dev"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

@@ -22,7 +22,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from i1_model.checkpoints.stored import open_stored
 from i1_model.ops.sharding import spread_over
 from i1_sample.loading import find_parts
-from i1_sample.options import load_options
+from i1_sample.keywords import load_options
 from i1_sample.programs import Programs
 from i1_sample.solvers.one_step import Euler
 from i1_sample.testing.models import TINY

@@ -10,15 +10,8 @@ from pathlib import Path
 import pytest
 from i1_hooks import UserError, from_dict, to_dict
 from i1_sample.cli import build_parser
-from i1_sample.options import (
-    LoadKeywords,
-    LoadOptions,
-    LoraSetting,
-    SampleKeywords,
-    SampleOptions,
-    load_options,
-    with_options,
-)
+from i1_sample.keywords import LoadKeywords, SampleKeywords, load_options, with_options
+from i1_sample.options import LoadOptions, LoraSetting, SampleOptions
 from i1_sample.solvers.one_step import Heun
 
 

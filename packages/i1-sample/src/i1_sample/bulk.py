@@ -14,7 +14,8 @@ from i1_hooks.files import read_json, write_atomically
 from PIL import Image
 
 from i1_sample.job import Job, StepEvent
-from i1_sample.options import SampleOptions, with_options
+from i1_sample.keywords import with_options
+from i1_sample.options import SampleOptions
 from i1_sample.pipeline import Pipeline
 from i1_sample.png import describe, png_bytes
 from i1_sample.prompts import match_negatives

@@ -11,15 +11,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, TypeVar, get_args
+from typing import Any, Literal, get_args
 
-from i1_hooks import UserError, unknown
+from i1_hooks import UserError
 from i1_hooks.files import user_path
 from i1_model.sampling import Choice
 
 from i1_sample.guidances.base import GuidanceConfig
+from i1_sample.option_checks import check_fields
 from i1_sample.presets import PRESETS
 from i1_sample.rewriters.base import RewriterConfig
 from i1_sample.solvers.base import SolverConfig
@@ -34,8 +34,6 @@ MOST_STEPS = 10_000
 SMALLEST_STRENGTH = 1e-4
 LARGEST_SCALE = 1000
 """Of the guidance, in either direction; pictures are saturated long before."""
-
-RecordT = TypeVar("RecordT", "LoadOptions", "SampleOptions")
 
 
 def _option(
@@ -284,73 +282,6 @@ class SampleOptions:
         check_fields(self)
 
 
-class LoadKeywords(TypedDict, total=False):
-    """The fields of `LoadOptions` but the model, as Python takes them."""
-
-    revision: str | None
-    resolution: int | None
-    text_encoder: Place | None
-    vae: Place | None
-    vae_tile: int | None
-    loras: Sequence[LoraChoice | LoraSetting]
-    dtype: Dtype | None
-    offload: bool
-    sharding: Callable[[str, tuple[int, ...]], Any] | None
-
-
-class SampleKeywords(TypedDict, total=False):
-    """The fields of `SampleOptions`, as Python takes them."""
-
-    height: int | None
-    width: int | None
-    negative_prompt: str | Sequence[str | None] | None
-    num_inference_steps: int | None
-    strength: float | None
-    guidance_scale: float | None
-    guidance_rescale: float | None
-    shift: float | None
-    seed: int | None
-    num_images_per_prompt: int
-    batch_size: int | None
-    first_index: int
-    solver: Choice | SolverConfig | None
-    time_grid: Choice | TimeGridConfig | None
-    guidance: Choice | GuidanceConfig | None
-    rewriter: Choice | RewriterConfig | None
-    preset: str | None
-
-
-def load_options(model: Place | LoadOptions, keywords: Mapping[str, Any]) -> LoadOptions:
-    """Returns the record that a model and keywords stand for; paths become text, LoRA choices settings.
-
-    Raises:
-        UserError: for an unknown keyword or a value that does not fit.
-    """
-    values = dict(keywords)
-    for name in ("text_encoder", "vae"):
-        if values.get(name) is not None:
-            values[name] = os.fspath(values[name])
-    if "loras" in values:
-        values["loras"] = tuple(map(parse_lora, values["loras"]))
-    if isinstance(model, LoadOptions):
-        return with_options(model, values)
-    return with_options(LoadOptions(model=os.fspath(model)), values)
-
-
-def with_options(record: RecordT, keywords: Mapping[str, Any]) -> RecordT:
-    """Returns a record with other values for some fields.
-
-    Raises:
-        UserError: for an unknown name, with the near ones, or a value that does not fit.
-    """
-    names = [f.name for f in dataclasses.fields(record)]
-    for name in keywords:
-        if name not in names:
-            raise unknown("option", name, names)
-    given = {name: tuple(value) if isinstance(value, list) else value for name, value in keywords.items()}
-    return dataclasses.replace(record, **given)
-
-
 def parse_lora(choice: LoraChoice | LoraSetting) -> LoraSetting:
     """Returns a setting from a path, with the scale after a last colon.
 
@@ -376,61 +307,3 @@ def parse_lora(choice: LoraChoice | LoraSetting) -> LoraSetting:
 
 def _expanded(path: Place) -> str:
     return str(user_path(os.fspath(path)))
-
-
-def check_fields(record: LoadOptions | SampleOptions) -> None:
-    """Checks the type and the range of every field of a record.
-
-    Raises:
-        UserError: for the first that does not fit, naming the field and what it may be.
-    """
-    for field in dataclasses.fields(record):
-        value, written = getattr(record, field.name), str(field.type)
-        low, high, choices = (field.metadata[name] for name in ("low", "high", "choices"))
-        if value is None and written.endswith("None"):
-            continue
-        if written.startswith("int"):
-            check_integer(field.name, value, low, high)
-        elif written.startswith("float"):
-            _check_number(field.name, value, low, high)
-        elif written == "Any":
-            if not (value is None or callable(value)):
-                expected = "a function of an array's path and shape"
-                raise UserError(f"{field.name} must be {expected}, got {value!r}")
-        elif written.startswith("bool"):
-            if not isinstance(value, bool):
-                raise UserError(f"{field.name} must be true or false, got {value!r}")
-        elif choices:
-            if value not in choices:
-                raise unknown(field.name, str(value), choices)
-        elif written.startswith("str | tuple"):
-            texts = (value,) if isinstance(value, str) else value
-            if not isinstance(texts, tuple) or not all(
-                text is None or isinstance(text, str) for text in texts
-            ):
-                raise UserError(f"{field.name} must be text or one text per prompt, got {value!r}")
-        elif written.startswith("str") and not isinstance(value, str):
-            raise UserError(f"{field.name} must be text, got {value!r}")
-
-
-def check_integer(name: str, value: Any, low: int | None, high: int | None = None) -> None:
-    """Checks an integer option.
-
-    Raises:
-        UserError: unless the value is an `int` from `low` to `high`.
-    """
-    fits = isinstance(value, int) and not isinstance(value, bool)
-    if not fits or (low is not None and value < low) or (high is not None and value > high):
-        raise UserError(f"{name} must be an integer{_bounds(low, high)}, got {value!r}")
-
-
-def _check_number(name: str, value: Any, low: float | None, high: float | None) -> None:
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not fits or (low is not None and value < low) or (high is not None and value > high):
-        raise UserError(f"{name} must be a finite number{_bounds(low, high)}, got {value!r}")
-
-
-def _bounds(low: float | None, high: float | None) -> str:
-    if low is None:
-        return ""
-    return f" of at least {low}" if high is None else f" from {low} to {high}"

@@ -24,17 +24,9 @@ from i1_sample.job import (
     StepEvent,
     changed_latents,
 )
+from i1_sample.keywords import LoadKeywords, SampleKeywords, load_options, with_options
 from i1_sample.loading import find_parts
-from i1_sample.options import (
-    LARGEST_SEED,
-    LoadKeywords,
-    LoadOptions,
-    LoraSetting,
-    SampleKeywords,
-    SampleOptions,
-    load_options,
-    with_options,
-)
+from i1_sample.options import LARGEST_SEED, LoadOptions, LoraSetting, SampleOptions
 from i1_sample.programs import Programs
 from i1_sample.prompts import check_prompt, match_negatives
 from i1_sample.returned import checked_prompts, checked_times

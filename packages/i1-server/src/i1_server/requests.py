@@ -12,7 +12,8 @@ from typing import Any
 
 from i1_hooks import UserError
 from i1_sample import SampleOptions
-from i1_sample.options import LARGEST_SEED, check_integer
+from i1_sample.option_checks import check_integer
+from i1_sample.options import LARGEST_SEED
 from i1_sample.prompts import check_prompt
 
 from i1_server.bodies import check_text
