@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import tempfile
 from importlib.metadata import version
 
@@ -14,6 +15,10 @@ _FLAGS = ["--xla_backend_optimization_level=0"]
 if version("jaxlib").startswith("0.10."):
     _FLAGS.append("--xla_cpu_use_fusion_emitters=false")
 os.environ.setdefault("XLA_FLAGS", " ".join(_FLAGS))
+
+# A shell that runs the tests in the background lets them ignore Ctrl-C, which some of them send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Compiled programs are kept in one folder for all workers and the processes that they start.
 _FOLDER = "JAX_COMPILATION_CACHE_DIR"

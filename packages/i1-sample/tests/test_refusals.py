@@ -60,7 +60,7 @@ SECOND_SHARD = "model-00002-of-*.safetensors"
         (ENCODER, SECOND_SHARD, Path.unlink, "lacks model-00002-of-"),
         (ENCODER, SECOND_SHARD, cut, "is truncated or"),
         (ENCODER, "tokenizer.json", cut_json, "is truncated or not a tokenizer"),
-        (ENCODER, "config.json", cut_json, "is truncated or not JSON"),
+        (ENCODER, "config.json", cut_json, "is not JSON"),
         (VAE, "vae/*.safetensors", cut, "is truncated or"),
         (VAE, "vae/config.json", Path.unlink, "has no config.json"),
     ],

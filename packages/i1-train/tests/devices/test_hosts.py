@@ -125,12 +125,14 @@ class Store:
 
 def test_a_host_that_fails_over_what_it_read_has_given_its_value(monkeypatch):
     value, failed = {"i1/exchange/race/1/1": "b"}, {f"{agreement.FAILED}1": "they differ"}
-    monkeypatch.setattr(agreement, "_meeting", lambda: Store({1: value | failed}))
+    monkeypatch.setattr(agreement, "_cluster_of_many", lambda: Store({1: value | failed}))
     assert agreement.exchange("race", "a") == ["a", "b"]
 
 
 def test_a_host_that_fails_before_it_gives_its_value_ends_the_wait(monkeypatch):
-    monkeypatch.setattr(agreement, "_meeting", lambda: Store({3: {f"{agreement.FAILED}1": "no space left"}}))
+    monkeypatch.setattr(
+        agreement, "_cluster_of_many", lambda: Store({3: {f"{agreement.FAILED}1": "no space left"}})
+    )
     with pytest.raises(UserError, match="host 1: no space left"):
         agreement.exchange("end", "a")
 
