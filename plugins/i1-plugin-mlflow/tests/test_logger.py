@@ -32,6 +32,10 @@ def alone(monkeypatch):
 class TestMLflow(LoggerSuite):
     component = MLflow()
 
+    def logged_steps(self, workdir):
+        client, run = run_of(workdir)
+        return sorted({point.step for point in client.get_metric_history(run.info.run_id, "loss")})
+
 
 def fill(workdir, begin=0, end=4, **settings):
     (workdir / "config.json").write_text('{"recipe": "mine"}')

@@ -31,6 +31,9 @@ def registry():
 class TestTrackio(LoggerSuite):
     component = Trackio(project="suite")
 
+    def logged_steps(self, workdir):
+        return sorted({step for step, text in rows_of(workdir.name, "suite") if '"loss"' in text})
+
 
 def fill(workdir, begin=0, end=4, **settings):
     (workdir / "config.json").write_text('{"recipe": "mine"}')
@@ -44,10 +47,10 @@ def fill(workdir, begin=0, end=4, **settings):
     logger.close()
 
 
-def rows_of(run):
+def rows_of(run, project="test"):
     """Returns step and metrics of every point of a run, from the library's database."""
     rows = []
-    for file in Path(os.environ["TRACKIO_DIR"]).glob("test*.db"):
+    for file in Path(os.environ["TRACKIO_DIR"]).glob(f"{project}*.db"):
         with sqlite3.connect(file) as database:
             rows += database.execute(
                 "select step, metrics from metrics where run_name = ? order by step", (run,)
